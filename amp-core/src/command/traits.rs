@@ -1,8 +1,8 @@
 use super::{Arguments, CommandError};
 
-/// A call that one side makes of the other: its name, its arguments, its response, its errors.
+/// A call that one side makes to the other: its name, its arguments, its response and its errors.
 ///
-/// Derive it. The attributes of the derive are documented there.
+/// Use the derive macro of the same name, which documents its attributes.
 ///
 /// ```
 /// use amp_core::{Arguments, Command};
@@ -32,27 +32,27 @@ pub trait Command: Arguments + Send + 'static {
     /// The name on the wire.
     const NAME: &'static str;
 
-    /// Says whether the caller wants an answer: Twisted's `requiresAnswer`. Commands for which it
-    /// is false implement [`OneWay`] as well.
+    /// Says whether the caller wants an answer, as Twisted's `requiresAnswer`. Commands for which this is
+    /// `false` implement [`OneWay`] as well.
     const REQUIRES_ANSWER: bool = true;
 
-    /// Says whether a call that was sent, and whose connection was lost before the answer came, may
-    /// be sent again on another connection: the peer may then act on it twice. It is not on the
-    /// wire: only what sends calls again asks for it, such as a
-    /// [`reconnect::Client`](crate::reconnect::Client).
+    /// Says whether a call may be sent again on another connection if its own was lost before the
+    /// answer came. The peer may then act on it twice. This is not on the wire. Only code that sends
+    /// calls again uses it, such as a [`reconnect::Client`](crate::reconnect::Client).
     const IDEMPOTENT: bool = false;
 
-    /// Says what it does, for its [schema](crate::schema): the derive takes the doc comment.
+    /// A description of the command, for its [schema](crate::schema). The derive macro uses the doc
+    /// comment.
     const DOCS: &'static str = "";
 
-    /// The response: what a successful answer holds; `()` for nothing.
+    /// The response, which is the contents of a successful answer, or `()` if it has none.
     type Response: Arguments + Send + 'static;
 
-    /// The errors that the command declares; [`NoError`](crate::NoError) when it declares none.
+    /// The errors that the command declares, or [`NoError`](crate::NoError) if it declares none.
     type Error: CommandError;
 }
 
-/// A command that asks for a protocol switch: Twisted's `ProtocolSwitchCommand`.
+/// A command that asks for a protocol switch, as Twisted's `ProtocolSwitchCommand`.
 ///
 /// [`Peer::switch_protocol`](crate::Peer::switch_protocol) asks, and
 /// [`Responders::respond_switch`](crate::Responders::respond_switch) agrees or refuses.
@@ -64,9 +64,9 @@ pub trait Command: Arguments + Send + 'static {
 #[doc(alias = "ProtocolSwitchCommand")]
 pub trait ProtocolSwitch: Command<Response = ()> {}
 
-/// A command that wants no answer: Twisted's `requiresAnswer = False`.
+/// A command that has no answer, as with Twisted's `requiresAnswer = False`.
 ///
-/// `#[derive(Command)]` with `#[amp(one_way)]` implements it. Who wants an answer all the same calls it as
+/// `#[derive(Command)]` with `#[amp(one_way)]` implements it. To ask for an answer all the same, call it as
 /// [`Answered`](crate::Answered).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a one-way command",

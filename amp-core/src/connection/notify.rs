@@ -248,7 +248,11 @@ impl<W> fmt::Debug for NamedNotificationWith<W> {
     }
 }
 
-/// A command that waits for room in the queue.
+/// A one-way command that waits for room in the queue.
+///
+/// A call waits in the same way before it is queued, and both leave that to [`Waiting`]. But a call goes on behind
+/// that: its [`Exchange`](super::call::Exchange) waits for an answer, and gives the call up when it is dropped. This
+/// is over once it is queued.
 struct Queueing {
     peer: Peer,
     /// Whether the command is the program's own, not a name.

@@ -8,21 +8,20 @@ use std::task::{Context, Poll};
 use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::BoxLimits;
 
-/// A stream of bytes that a connection runs over, with attachments beside them if it carries any.
+/// A stream of bytes that a connection runs over, with attachments beside the bytes if it carries any.
 ///
-/// Anything that is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite) is
-/// one already, by [`Connection::new`](crate::Connection::new). Implement this trait to carry
-/// attachments; over Unix sockets, `amp_unix` has done so.
+/// [`Connection::new`](crate::Connection::new) accepts anything that is
+/// [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite). Implement this trait to
+/// carry attachments. For Unix sockets, `amp_unix` does so.
 ///
-/// The methods are polled by one task, which owns the transport, unless it
+/// One task owns the transport and polls its methods, unless the transport
 /// [`sends_on_any_task`](Transport::sends_on_any_task). `poll_receive` and `poll_send` are polled
-/// independently of each other, and each must arrange for a wake-up of its own when it returns
-/// `Pending`.
+/// independently of each other, and each must arrange for its own wake-up when it returns `Pending`.
 pub trait Transport: Send + 'static {
-    /// Receives bytes into the spare capacity of `buffer`, which is not empty, and appends the
-    /// attachments that came with them, or before them, to `attachments`, in order.
+    /// Receives bytes into the spare capacity of `buffer`, which is not zero, and appends the
+    /// attachments that arrived with them, or before them, to `attachments`, in order.
     ///
-    /// Resolves to the number of bytes; 0 means that the peer will send nothing more.
+    /// Resolves to the number of bytes. 0 means that the peer will send nothing more.
     ///
     /// # Errors
     ///
@@ -35,19 +34,18 @@ pub trait Transport: Send + 'static {
         attachments: &mut Vec<Attachment>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Sends some of `bytes`, which are not empty, and resolves to how many were taken; at least
-    /// one.
+    /// Sends some of `bytes`, which are not empty, and resolves to how many were taken, which is at
+    /// least one.
     ///
-    /// The attachments are those that the bytes name. Each is taken off the front of
-    /// `attachments` when it is sent. No byte may be sent before the attachments that it could
-    /// name: that is, send all attachments with the first byte, or, when there are too many,
-    /// one byte at a time until they are sent.
+    /// The attachments are those that the bytes name. Take each off the front of `attachments` when it
+    /// is sent. No byte may be sent before the attachments that it could name. So send all attachments
+    /// with the first byte or, if there are too many, one byte at a time until they are sent.
     ///
     /// # Errors
     ///
-    /// When the stream broke. The connection then ends with this error as its reason, as it does
-    /// when no byte is taken. An attachment that cannot be sent over a stream that is well is a
-    /// [`RefusedAttachment`](crate::RefusedAttachment): then only its call fails.
+    /// When the stream broke. The connection then ends with this error as its reason, as it does when
+    /// no byte is taken. If the stream works but an attachment cannot be sent, the error is a
+    /// [`RefusedAttachment`](crate::RefusedAttachment). Then only the call of the attachment fails.
     fn poll_send(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -55,7 +53,7 @@ pub trait Transport: Send + 'static {
         attachments: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>>;
 
-    /// Hands everything that was sent to the peer, where the transport holds something back.
+    /// Hands everything that was sent to the peer, if the transport holds something back.
     ///
     /// # Errors
     ///
@@ -70,41 +68,43 @@ pub trait Transport: Send + 'static {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Returns whether [`poll_send`](Transport::poll_send) and [`poll_flush`](Transport::poll_flush) may be
-    /// called on the task of a caller too, and not only on the one that owns the transport.
+    /// called on the task of a caller too, and not only on the task that owns the transport. `false` by
+    /// default.
     ///
-    /// While that one waits, a call that has nobody to share a write with then goes out at once,
-    /// which saves a wake-up. The context is still that of the owner, and never are two methods
-    /// called at a time. But a call may be polled on any thread: they must not need the context of a
-    /// runtime, as the making of a timer does, nor take long. When the owner is dropped while a caller
-    /// sends, the transport is dropped there too. No unless this is implemented.
+    /// While the owner waits, a call that has no others to share a write with is then sent at once,
+    /// which saves a wake-up. The context is still that of the owner, and two methods are never called
+    /// at the same time. But a call may be polled on any thread. So the methods must not take long, and
+    /// must not need the context of a runtime, as creating a timer does. When the owner is dropped while
+    /// a caller sends, the transport is dropped by that caller.
     fn sends_on_any_task(&self) -> bool {
         false
     }
 
     /// Returns whether the peer has closed its side, or the stream broke, as far as that is known without
-    /// receiving what came before. No unless this is implemented.
+    /// receiving what came before. `false` by default.
     ///
-    /// A connection asks several times a second while it does not receive. Where that is because as many
-    /// responders run as may, it receives all that there is when the answer stays yes; where it is because
-    /// the peer has asked for a protocol switch that is not decided, it ends. A transport that does not
-    /// know is received from a little further, and so are all others, but not before a switch; a peer
-    /// that has sent more than that before it went is then noticed only when responders are done.
+    /// A connection asks several times a second while it does not receive. If it does not receive because
+    /// as many responders run as may, and the answer stays `true`, it receives everything that is there.
+    /// If it does not receive because the peer has asked for a protocol switch that is not decided yet,
+    /// it ends. A connection also receives a little ahead from any transport, except before a switch. If
+    /// a transport always returns `false` and its peer sent more than that before it went, the end is
+    /// noticed only when responders have finished.
     fn has_peer_closed(&self) -> bool {
         false
     }
 
-    /// Returns which attachments are carried; none unless this is implemented.
+    /// Returns which kind of attachments is carried. None by default.
     fn attachment_kind(&self) -> Option<AttachmentKind> {
         None
     }
 
-    /// Returns how large a box may be that is sent over this transport, where that is less than the
-    /// connection's own limits say. Nothing is less unless this is implemented.
+    /// Returns how large a box may be that is sent over this transport, if that is less than the
+    /// connection's own limits. Unlimited by default.
     fn box_limits(&self) -> BoxLimits {
         BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX }
     }
 
-    /// Returns where the other side is, if that is known.
+    /// Returns the address of the other side, if that is known.
     fn peer_address(&self) -> PeerAddress {
         PeerAddress::Unknown
     }

@@ -1,65 +1,65 @@
-//! Seeing what happens on connections: spans and events of `tracing`, counters, metrics, and a log
-//! of the boxes.
+//! Observing connections: spans and events of `tracing`, counters, metrics, and a log of the boxes.
 //!
-//! The spans, the metrics, the events from `WARN` on, and the fields of these are stable: one that changes
-//! is a breaking change. Events of the levels `DEBUG` and `TRACE`, the lines of a [`WireLog`] among them, are
-//! for people, and may change in any version. Values of arguments are in none of it, but for a [`WireLog`] that somebody asked for, and for what errors
-//! that are not of this crate say: those of a responder, of JSON, of an argument of one's own.
+//! The spans, the metrics, the events from `WARN` on, and their fields are stable: changing one is a
+//! breaking change. Events at the levels `DEBUG` and `TRACE`, including the lines of a [`WireLog`], are for
+//! people, and may change in any version. None of this shows the values of arguments, with two exceptions: a
+//! [`WireLog`] that you have enabled, and the texts of errors that do not come from this crate, such as those
+//! of a responder, of JSON, or of an argument type of your own.
 //!
 //! # A span for each connection
 //!
-//! Its name is `connection`, its target `amp_core::connection`, its level `DEBUG`. What the connection's
-//! own task does is within it: the events below that are of one connection, and the spans of the calls
-//! that it answers.
+//! Its name is `connection`, its target `amp_core::connection` and its level `DEBUG`. It contains
+//! everything that the connection's own task does: the events below that concern one connection, and the
+//! spans of the calls that it answers.
 //!
 //! | field | |
 //! |---|---|
-//! | `id` | a number of its own in this process: [`Peer::id`](crate::Peer::id) |
+//! | `id` | a number that is unique in this process: [`Peer::id`](crate::Peer::id) |
 //! | `peer` | the address of the peer |
-//! | `uid`, `pid` | the user and the process of the peer, on a Unix socket, as far as the kernel says |
+//! | `uid`, `pid` | the user and the process of the peer on a Unix socket, as far as the kernel provides them |
 //!
 //! # A span for each call
 //!
-//! Each side has a span for each call: its name is `call`, its target `amp_core::call`, its level
-//! `DEBUG`. Where nobody subscribes to that, a call costs one look at the level: tracing's feature
-//! `log` hands on events, and no such spans.
+//! Each side has a span for each call, with the name `call`, the target `amp_core::call` and the level
+//! `DEBUG`. If nobody subscribes to it, it costs a call one check of the level. The feature `log` of
+//! tracing passes on events, but not these spans.
 //!
 //! | field | |
 //! |---|---|
 //! | `side` | `asking` or `answering` |
-//! | `command` | the name of the command, escaped, at most 80 bytes of it |
+//! | `command` | the name of the command, escaped and cut to 80 bytes |
 //! | `peer` | the address of the peer |
 //! | `connection` | the `id` of its connection |
 //! | `tag` | the tag, escaped and cut as `command` is; one-way commands have none |
-//! | `outcome` | see below; there from when the call is over |
-//! | `code` | the error code, of a call that failed; escaped and cut as `command` is |
-//! | `duration_us` | microseconds from the first poll of the call, or from when it was received, until it was over |
+//! | `outcome` | see below; set when the call is over |
+//! | `code` | the error code of a failed call, escaped and cut as `command` is |
+//! | `duration_us` | microseconds from the first poll of the call, or from its arrival, until it was over |
 //!
 //! | outcome | side | |
 //! |---|---|---|
-//! | `answered` | both | the responder has succeeded; a protocol switch was agreed to |
-//! | `failed` | both | it was answered with an error, whose code is `code`; or, one-way, would have been |
+//! | `answered` | both | the responder has succeeded, or a protocol switch was agreed to |
+//! | `failed` | both | it was answered with the error `code`; a one-way command would have been |
 //! | `sent` | asking | a one-way command was queued |
-//! | `done` | answering | a one-way command was dealt with |
-//! | `unreadable` | asking | the answer is not what the command says |
-//! | `not_sent` | asking | it could not be written, or a limit was reached |
-//! | `timed_out` | asking | its time was over |
+//! | `done` | answering | the responder of a one-way command has succeeded |
+//! | `unreadable` | asking | the answer does not match the command's response |
+//! | `not_sent` | asking | it could not be encoded, or a limit was reached |
+//! | `timed_out` | asking | its timeout was over |
 //! | `closed` | both | the connection has ended; on the answering side, before the call was begun, or before it was answered by a responder that ends with its connection |
 //! | `dropped` | asking | its future was dropped |
 //!
-//! The span of a responder is entered whenever that runs, be it on a task of its own, so its own
-//! events and spans are within it. The span of a call that is made is a child of the span in
-//! which it was first polled.
+//! The span of a responder is entered whenever the responder runs, even on a task of its own, so its own
+//! events and spans are inside it. The span of a call that is made is a child of the span in which the
+//! call was first polled.
 //!
 //! # Events
 //!
 //! A field that is an error has all its causes, as [`Report`](crate::Report) shows them: on one line,
 //! with control characters escaped.
 //!
-//! A peer can cause any number of some events. Those with the field `unsaid` are said five times at
-//! most for a connection, for all connections of a server together, for a listener, or for all routers,
-//! and then once a second: `unsaid` is how many were left out since the last one. Those left out are events of the
-//! same message at the level `DEBUG`.
+//! A peer can cause any number of some events. Those are the ones with the field `unsaid`. They are
+//! logged at most five times for a connection, for all connections of a server together, for a listener,
+//! or for all routers, and after that at most once a second. `unsaid` tells how many were left out since the last one. Those are
+//! logged with the same message at the level `DEBUG`.
 //!
 //! | level | message | fields | target |
 //! |---|---|---|---|
@@ -101,32 +101,32 @@
 //! | `DEBUG` | `the client is closed` | `address` | `amp_core::reconnect` |
 //! | `TRACE` | a line of a [`WireLog`] | `peer` | `amp_core::wire` |
 //!
-//! A target is what targets begin with: there may be more behind it.
+//! A target in this table is the beginning of the full target.
 //!
 //! # Counters
 //!
-//! [`Peer::counters`](crate::Peer::counters) are those of one connection. They cost nothing.
+//! [`Peer::counters`](crate::Peer::counters) returns the counters of one connection. They cost nothing.
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`, the recorder of the crate [`metrics`](https://docs.rs/metrics) gets
-//! these, of all connections of the process together. Install it before the first connection: each
-//! connection asks it once for what it then records. So it must not forget metrics that were idle for a
-//! while, as some recorders can be told to.
+//! With the feature `metrics`, the recorder of the crate [`metrics`](https://docs.rs/metrics) gets the
+//! following metrics, for all connections of the process together. Install it before the first
+//! connection, since each connection gets its handles from it only once. For the same reason, it must
+//! not be set to forget metrics that have been idle for a while.
 //!
 //! | name | | labels |
 //! |---|---|---|
 //! | `amp_calls_total` | counter: calls that are over | `side`, `command`, `outcome` |
 //! | `amp_call_duration_seconds` | histogram | `side`, `command` |
-//! | `amp_calls_running` | gauge: on the side `asking`, calls that are not over; on the side `answering`, responders that have not answered | `side` |
+//! | `amp_calls_running` | gauge: on the side `asking`, calls that are not over; on the side `answering`, responders that have not answered yet | `side` |
 //! | `amp_connections_open` | gauge | |
 //! | `amp_responders_outliving` | gauge: see [`outliving_responders`] | |
 //! | `amp_boxes_total`, `amp_bytes_total` | counters: boxes, and their bytes | `direction`: `sent` or `received` |
 //! | `amp_late_answers_total`, `amp_unknown_answers_total` | counters: see [`Counters`](crate::proto::Counters) | |
 //!
-//! `side` and `outcome` are those of the spans. `command` is a name that the program itself knows:
-//! that of a typed call, or one with a responder. All others are `(other)`, since a peer could make
-//! up any number of names: calls by name, and what the fallback answers.
+//! `side` and `outcome` are those of the spans. `command` is a name that the program itself knows, because
+//! the call is typed or the command has a responder. Calls by name, and those that the fallback answers,
+//! have `(other)`, since a peer could make up any number of names.
 
 mod connection;
 #[cfg(feature = "metrics")]

@@ -11,13 +11,13 @@ use crate::connection::LaneTurn;
 use crate::proto::LaneId;
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Puts the responders that the set has so far, the fallback included, in one lane: of the
-    /// calls that they answer on one connection, each is begun when the one before it has been
-    /// answered, in the order in which they were received. Without that, responders run
+    /// Puts the responders that the set has so far, including the fallback, into one lane. On each
+    /// connection, the calls that they answer are begun one after the other, in the order in which they
+    /// were received: each once the one before it has been answered. Without this, responders run
     /// concurrently.
     ///
-    /// One-way commands of the lane keep their place among its calls. Other commands are not held
-    /// up, and the lane of another connection is another one.
+    /// One-way commands of the lane keep their place among its calls. Other commands are not held up,
+    /// and each connection has a lane of its own.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -48,28 +48,27 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     Responders::new(Lines::default()).respond(append).respond(clear).one_at_a_time().respond(status);
     /// ```
     ///
-    /// # What to know of lanes
+    /// # Things to know
     ///
-    /// - A call that waits in a lane counts as a running responder:
+    /// - A call that waits in a lane counts as a running responder, so
     ///   [`Limits::running_responders`](field@crate::Limits::running_responders) bounds both together.
     ///   It is decoded when it is begun.
     /// - A responder that fails or panics (in a program that is not built with `panic = "abort"`) does
-    ///   not hold up those behind it. One that never ends
-    ///   does, for as long as the connection lasts and, for one-way commands, for ever.
-    /// - **A responder must not wait for something that comes through its own lane.** When it
-    ///   calls the peer, and the peer, to answer that, makes a call of the same lane, then that
-    ///   call waits for the responder and the responder for it: neither ever ends, unless a
+    ///   not hold up the calls behind it. A responder that never ends holds them up for as long as the
+    ///   connection lasts, and one-way commands for ever.
+    /// - **A responder must not wait for something that comes through its own lane.** Suppose that it
+    ///   calls the peer, and the peer makes a call of the same lane before it answers. That call then
+    ///   waits for the responder and the responder for it, until a
     ///   [timeout](crate::Connection::call_timeout) ends one of them.
-    /// - A [protocol switch](Responders::respond_switch) in a lane is decided when its turn comes,
-    ///   and nothing is read before that. So no responder of that lane may wait for an answer of
-    ///   the peer.
-    /// - A [ping](Responders::respond_ping) should be answered outside of the lane, or a peer that
-    ///   waits for it may take this side for gone.
-    /// - When the connection has ended, calls that still wait are dropped without being begun:
-    ///   their callers know that they have no answer. One-way commands that were received are
-    ///   begun, in their order.
-    /// - A set that [replaces](crate::Peer::replace_responders) another one shares its lanes if it
-    ///   was made from a clone of the same set.
+    /// - A [protocol switch](Responders::respond_switch) in a lane is decided when its turn comes, and
+    ///   nothing is read before that. So no responder of that lane may wait for an answer from the peer.
+    /// - Answer a [ping](Responders::respond_ping) outside of the lane. Otherwise a peer that waits for
+    ///   the answer may conclude that this side has gone.
+    /// - When the connection has ended, calls that still wait are dropped without being begun. Their
+    ///   callers know that they get no answer. One-way commands that were received are begun, in their
+    ///   order.
+    /// - A set that [replaces](crate::Peer::replace_responders) another one shares its lanes if it was
+    ///   made from a clone of the same set.
     #[doc(alias("ordered", "sequential"))]
     pub fn one_at_a_time(mut self) -> Self {
         let lane = LaneId::new();

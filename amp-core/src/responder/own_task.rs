@@ -10,20 +10,20 @@ use crate::boxes::AmpBox;
 use crate::connection::is_within_driver;
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Runs the responders that the set has so far, the fallback included, on tasks of their own
-    /// from the beginning: for those that may block their thread.
+    /// Runs the responders that the set has so far, including the fallback, on tasks of their own from
+    /// the beginning. This is for responders that may block their thread.
     ///
-    /// Without that, a responder begins on the task of its connection, and has a task of its own
-    /// from when it first waits. Most are done by then, which saves the task. But what blocks its
-    /// thread before blocks the connection too: calls behind it are not answered, and no call gets
-    /// its answer. One that blocks until the peer has answered, by
-    /// `block_in_place(|| Handle::current().block_on(..))` or by any other executor, then waits **for
-    /// ever**, unless the call has a timeout elsewhere. Nothing can tell that from one that takes
+    /// Without this, a responder begins on the task of its connection, and moves to a task of its own
+    /// when it first waits. Most responders have finished by then, which saves the task. But a responder
+    /// that blocks its thread before that blocks the connection too: calls behind it are not answered,
+    /// and no call of this side gets its answer. If it blocks until the peer has answered, with
+    /// `block_in_place(|| Handle::current().block_on(..))` or any other executor, it waits **for ever**,
+    /// unless the call has a timeout elsewhere. Nothing can distinguish this from a responder that takes
     /// long.
     ///
-    /// On a task of its own it holds up the thread that it has of the runtime, and nothing else.
-    /// So there has to be another one: on a current-thread runtime nothing helps but
-    /// [`spawn_blocking`](tokio::task::spawn_blocking), which is better anyway for what takes long.
+    /// On a task of its own, a responder that blocks holds up only its thread of the runtime. So the
+    /// runtime needs another thread. On a current-thread runtime, only
+    /// [`spawn_blocking`](tokio::task::spawn_blocking) helps, which is better anyway for what takes long.
     ///
     /// ```
     /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), amp_core::CallError> {
@@ -33,7 +33,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// # #[derive(Command)] struct Import {}
     /// # #[derive(Command)] struct NextPage {}
-    /// // A library that wants its pages from a function that is not async.
+    /// // A library that gets its pages from a function that is not async.
     /// async fn import(context: Context, _: Import) -> Result<(), NoError> {
     ///     let next = || Handle::current().block_on(context.peer().call_remote(NextPage {}));
     ///     block_in_place(|| next().is_ok());
@@ -47,22 +47,22 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # }
     /// ```
     ///
-    /// # What to know of it
+    /// # Things to know
     ///
-    /// - Calls of different tasks begin in any order, unless the responders share a
-    ///   [lane](Responders::one_at_a_time), which keeps it either way.
+    /// - Calls begin in any order, unless their responders share a [lane](Responders::one_at_a_time),
+    ///   which keeps the order.
     /// - Arguments are decoded on the task. Middleware that was put [around](Responders::layer) the
-    ///   responders before begins where it did.
-    /// - Calls have begun before they are decoded, and count with what they have on the wire until then.
-    ///   When those that are decoded take [`running_bytes_max`](field@crate::Limits::running_bytes_max)
-    ///   together, the next that is decoded is answered with `UNKNOWN` where it would have waited
-    ///   otherwise, if it takes 1 KiB more than it has on the wire. So raise that, or lower
-    ///   [`running_responders`](field@crate::Limits::running_responders), where many calls at once take much
-    ///   more memory than their bytes: compressed values, JSON, and lists of structs.
+    ///   responders earlier still begins on the connection's task.
+    /// - Calls have begun before they are decoded, and until then count with their length on the wire.
+    ///   When the decoded ones take [`running_bytes_max`](field@crate::Limits::running_bytes_max)
+    ///   together, the next call that is decoded is answered with `UNKNOWN` if it takes 1 KiB more than
+    ///   its length on the wire. Without this setting, it would have waited. So if many calls at once
+    ///   take much more memory than their length, as compressed values, JSON and lists of structs do,
+    ///   raise that limit, or lower [`running_responders`](field@crate::Limits::running_responders).
     /// - Each call counts as a [running responder](field@crate::Limits::running_responders) until it is
     ///   answered.
-    /// - A responder that [replaces](crate::Peer::replace_responders) the set does so at some time
-    ///   after calls that the peer sent behind its own, however soon it does it.
+    /// - When a responder [replaces](crate::Peer::replace_responders) the set, some calls that the peer
+    ///   sent after its own may already have been begun with the old one, however soon it does so.
     pub fn on_own_tasks(mut self) -> Self {
         self.wrap(&on_own_task);
         self

@@ -94,7 +94,8 @@ impl Drop for Question {
             && let Some(lent) = asked.lent.take()
         {
             asked.lent = lent.before;
-            // Where this lender has given up, it is dropped again, and goes to the one before.
+            // What is being dropped cannot be moved, so the call goes on in another question. If this lender has
+            // given up, that is dropped too, and goes to the lender before.
             drop(lent.give_back.send(Question { asked: Some(asked) }));
         }
     }

@@ -9,18 +9,18 @@ use super::question::Question;
 use crate::boxes::AmpBox;
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Ends the responders that the set has so far, the fallback included, with their connection:
-    /// when that has ended and they have not answered, they are dropped where they wait.
+    /// Ends the responders that the set has so far, including the fallback, with their connection. When
+    /// the connection has ended, responders that have not answered are dropped where they wait.
     ///
-    /// Without that, a responder runs to its end whatever becomes of the connection; it may be in the
-    /// middle of something that has to be done wholly or not at all, and it can learn of the end from
-    /// [`Context::closed`](crate::Context::closed). For one that only finds something out, nobody is
-    /// left to be told, and it takes memory until it is done:
-    /// [`outliving_responders`](crate::observing::outliving_responders) counts those.
+    /// Without this, a responder runs to its end whatever becomes of the connection. It may be in the
+    /// middle of something that must be done completely or not at all, and it can learn of the end from
+    /// [`Context::closed`](crate::Context::closed). But a responder that only finds something out then
+    /// works for nobody, and takes memory until it has finished:
+    /// [`outliving_responders`](crate::observing::outliving_responders) counts these.
     ///
-    /// One-way commands are dropped too. What a responder has spawned goes on, and so does what runs
-    /// [after an answer](Responders::respond_then). A responder that blocks its thread is not
-    /// stopped.
+    /// Responders of one-way commands are dropped too. Tasks that a responder has spawned go on, and so
+    /// does what runs [after an answer](Responders::respond_then). A responder that blocks its thread is
+    /// not stopped.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
@@ -31,7 +31,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # async fn event() {}
     /// let responders = Responders::new(())
     ///     .respond(async |_: Context, _: NextEvent| {
-    ///         event().await; // Which may be never.
+    ///         event().await; // This may take for ever.
     ///         Ok::<(), NoError>(())
     ///     })
     ///     .end_with_connection();
