@@ -1,8 +1,7 @@
 //! From Twisted, step by step.
 //!
-//! A service in Twisted can go over to Rust one command at a time, and stay half way for as long as it
-//! likes: both sides are one protocol. The steps are below, and each of them is a program or a test of this
-//! repository.
+//! A service in Twisted can move to Rust one command at a time, and stay half way for as long as you like, since
+//! both sides speak one protocol. The steps are below. Each of them is a program or a test of this repository.
 //!
 //! # The names side by side
 //!
@@ -39,9 +38,9 @@
 //!
 //! # Step 1: import the classes
 //!
-//! The service stays where it is, and a crate begins beside it. Here they are the folders `service`, which has
-//! a package `shop` with the service's commands in it (in this repository it is `tests/service`), and `front`,
-//! and this repository is cloned beside both as `amp`:
+//! The service stays where it is, and a new crate begins beside it. In this guide, the folder `service` has a
+//! package `shop` with the service's commands (in this repository, that is `tests/service`), the folder `front`
+//! is the new crate, and this repository is cloned beside both as `amp`:
 //!
 //! ```sh
 //! cargo install --path amp/amp-cli
@@ -50,10 +49,10 @@
 //! touch hints.toml
 //! ```
 //!
-//! `ampctl import python` prints what the classes are on the wire. It runs in the Python of the service, which is
-//! `python3` unless `--python` says another, and executes no more of the service than the commands need.
-//! Arguments of its own it calls with samples; what it has found so stays marked until a file of hints confirms
-//! it.
+//! `ampctl import python` prints what the classes look like on the wire. It runs in the service's Python, which
+//! is `python3` unless you set `--python`, and executes no more of the service than the commands need. It calls
+//! the service's own argument classes with samples. What it finds out in this way stays marked until a file of
+//! hints confirms it.
 //!
 //! ```console
 //! $ ampctl import python shop.commands --path ../service --hints hints.toml > wire.schema
@@ -64,9 +63,10 @@
 //! wire = "Zlib(base)"
 //! ```
 //!
-//! What it says are lines for the file `hints.toml`. With `--strict` it fails until all of them are there. Where a
-//! command may be missing, since a module is not there or something is only known when the program runs, a line
-//! says where. (`amp-cli/tests/import.rs`; and `amp-cli/tests/guide.rs`, which runs the commands of this page)
+//! It prints lines for the file `hints.toml`. With `--strict` it fails until all of them are in that file. If a
+//! command may be missing, because a module is not there or something is known only when the program runs, a
+//! line says where. (`amp-cli/tests/import.rs`; and `amp-cli/tests/guide.rs`, which runs the commands of this
+//! page)
 //!
 //! # Step 2: generate
 //!
@@ -76,13 +76,14 @@
 //! $ ampctl generate markdown wire.schema > COMMANDS.md
 //! ```
 //!
-//! The code is committed. `--keep-names` writes the names of its types into the hints, so that another
-//! command never renames one; there, integers get their widths as well: `[rust.integers]`, `serial = "u128"`.
-//! Arguments that this crate has no type for are written by hand, in a file that `--by-hand` begins where there
-//! are any, as `--responders` begins that of the responders; neither is written again. (`amp-cli/tests/generate`;
-//! and `examples/trial`, whose commands are generated from those of Twisted's own trial)
+//! Commit the code. `--keep-names` writes the names of its types into the hints, so that a new command never
+//! renames one. The hints also set the widths of integers: `[rust.integers]`, `serial = "u128"`. Write arguments
+//! that this crate has no type for by hand, in the file that `--by-hand` creates if there are any. In the same way,
+//! `--responders` creates the file of the responders. Neither file is overwritten later.
+//! (`amp-cli/tests/generate`; and `examples/trial`, whose commands are generated from those of Twisted's own trial)
 //!
-//! They are the modules of a library, `src/lib.rs`, with a line `mod by_hand;` where there is such a file:
+//! The files are the modules of a library, `src/lib.rs`. If there is a file of arguments by hand, add a line
+//! `mod by_hand;`:
 //!
 //! ```text
 //! pub mod commands;
@@ -115,8 +116,8 @@
 //! # Step 3: hold both sides together
 //!
 //! A test runs both programs again. It fails when somebody changes a class, and when the code is stale.
-//! [`SchemaRecord::agree`](crate::testing::SchemaRecord::agree) compares what the compiler has made of the
-//! code with what the classes are. It is a function in `tests/agree.rs` with `#[test]` above it, and in it:
+//! [`SchemaRecord::agree`](crate::testing::SchemaRecord::agree) compares the compiled code with the classes. The
+//! test is a function in `tests/agree.rs` with `#[test]` above it, and contains:
 //!
 //! ```no_run
 //! # mod front { pub mod commands { pub fn schema() -> amp_core::schema::Schema { Default::default() } } }
@@ -136,9 +137,9 @@
 //! SchemaRecord::new("wire.schema").schema(front::commands::schema()).agree();
 //! ```
 //!
-//! Where a change is meant, `AMP_RECORD=all cargo test` writes the schema and the code anew, and fails once more,
-//! since what it runs was compiled of the old code; run again, it passes. Which changes break the programs that
-//! are out there, `ampctl check` says, of the schema as it was committed and as it is:
+//! When a change is intended, `AMP_RECORD=all cargo test` writes the schema and the code again. It fails once
+//! more, since it was compiled from the old code, and passes when it is run again. `ampctl check` compares the
+//! committed schema with the present one, and tells which changes break programs that are already in use:
 //!
 //! ```console
 //! $ ampctl check git:HEAD:wire.schema wire.schema
@@ -146,11 +147,11 @@
 //!
 //! # Step 4: one command at a time
 //!
-//! The new service stands before the old one. What it does not answer itself it passes on, by its name and
-//! without knowing it; so the commands move over one after another. Each client has a connection of its own to
-//! the old service, and the two end together: where Twisted closes its connection, as it does after an error
-//! that nobody declares, the client finds its own closed, as it always did. What the old service calls of its
-//! clients goes back the same way. This is all of `src/main.rs`:
+//! The new service stands in front of the old one. It passes on the commands that it does not answer itself, by
+//! their names and without knowing them. So the commands can move one after another. Each client has a connection
+//! of its own to the old service, and the two end together: when Twisted closes its connection, as it does after an
+//! undeclared error, the client finds its own closed, as it always did. Calls from the old service to its clients
+//! go back the same way. This is all of `src/main.rs`:
 //!
 //! ```no_run
 //! # mod front { pub mod responders { pub fn responders() -> amp_core::Responders { amp_core::Responders::new(()) } } }
@@ -219,8 +220,8 @@
 //! }
 //! ```
 //!
-//! `src/responders.rs` is begun with all commands. Only what has moved over stays in it, so that the fallback has
-//! the rest; here that is `Price`:
+//! The generated `src/responders.rs` has all commands. Keep only those that have moved, so that the fallback gets
+//! the others. Here only `Price` has moved:
 //!
 //! ```
 //! # mod commands {
@@ -252,27 +253,27 @@
 //! # fn main() { responders::responders(); }
 //! ```
 //!
-//! With the old service on port 4001, its clients find on port 4000 what they found there, and `Price` is
-//! answered in Rust:
+//! With the old service on port 4001, its clients find the same commands on port 4000, and `Price` is answered in
+//! Rust:
 //!
 //! ```console
 //! $ cargo run -- 127.0.0.1:4000 127.0.0.1:4001
 //! listening on 127.0.0.1:4000
 //! ```
 //!
-//! Protocol switches and descriptors can be passed on too: `examples/proxy.rs`. How calls fail through it is
-//! tested in `tests/tests/from_twisted.rs`; and `.ci/from-twisted` takes all the steps of this page, in an empty
+//! Protocol switches and descriptors can be passed on too: see `examples/proxy.rs`. `tests/tests/from_twisted.rs`
+//! tests how calls fail through the new service, and `.ci/from-twisted` takes all the steps of this page in an empty
 //! folder.
 //!
 //! # What failures look like from the other side
 //!
-//! After a failure that its command does not declare, Twisted closes the connection. By default this crate keeps
-//! it, and describes the failure by a reference to the log. A service whose clients rely on being cut off sets
-//! [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
-//! [`Connection::failure_policy`](crate::Connection::failure_policy): then the connection is closed where
-//! Twisted closes it, and the description is Twisted's `Unknown Error`, without a reference.
+//! After a failure that its command does not declare, Twisted closes the connection. By default this crate keeps the
+//! connection open, and its description of the failure is a reference to the log. If the clients of a service rely on
+//! being cut off, set [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
+//! [`Connection::failure_policy`](crate::Connection::failure_policy). The connection is then closed where Twisted
+//! closes it, and the description is Twisted's `Unknown Error`, without a reference.
 //!
-//! Where Rust answers, with the default, a Twisted client sees
+//! Where Rust answers, with the default policy, a Twisted client sees
 //!
 //! | in Rust | the exception in Twisted | the connection |
 //! |---|---|---|
@@ -300,9 +301,9 @@
 //!
 //! # Where this differs from Twisted
 //!
-//! A peer can tell this crate from Twisted by two things. The first is the default after failures, which is
-//! described above. The second are the cases of this table: with `FailurePolicy::Close`, all other conversations of
-//! the compliance suite go byte for byte as with Twisted.
+//! A peer can tell this crate from Twisted in two ways. One is the default after failures, which is described above.
+//! The other are the cases in this table. With `FailurePolicy::Close`, all other conversations of the compliance suite
+//! are byte for byte the same as with Twisted.
 //!
 //! | what the peer sends | Twisted | this crate | why |
 //! |---|---|---|---|
@@ -320,26 +321,25 @@
 //! | a ListOf that is cut short | reads the elements that are whole | refuses it | a value that is cut short is refused, not shortened |
 //! | an AmpList that is cut short | reads the boxes that are whole | refuses it | a value that is cut short is refused, not shortened |
 //!
-//! `ampctl comply` holds these conversations with any peer; with `--differences ours` it says of each which
-//! side of the table it expects. (`amp-cli/tests/comply.rs`)
+//! `ampctl comply` holds these conversations with any peer. With `--differences ours` it expects this crate's side of
+//! the table. (`amp-cli/tests/comply.rs`)
 //!
 //! # Testing both sides
 //!
 //! - In Rust, [`testing::pair`](crate::testing::pair) and [`testing::Script`](crate::testing::Script) need no
 //!   Twisted: see [`tests`](super::tests).
-//! - A test that starts the other side waits until that has printed where it listens, and gives it a socket
-//!   in a folder of its own: `tests/src/peer.rs` and `tests/python/peer.py` do so.
-//! - For values at random in both directions, and each error, `amp-cli/tests/spoken.rs` has a Twisted peer
-//!   that knows its commands only by their classes: `tests/python/trade_peer.py`.
+//! - A test that starts the other side gives it a socket in a folder of its own, and waits until it has printed
+//!   where it listens: `tests/src/peer.rs` and `tests/python/peer.py` do so.
+//! - For random values in both directions, and for each error, `amp-cli/tests/spoken.rs` has a Twisted peer that
+//!   knows its commands only by their classes: `tests/python/trade_peer.py`.
 //! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
 //!
 //! # What Twisted cannot speak
 //!
-//! Its `amp.ListOf` is for elements that need nothing but themselves: lists of lists of boxes, of compressed
-//! values and of descriptors it cannot write. It has no values over 65 535 bytes, none that are compressed,
-//! and no JSON. For all of these there are classes in the package `amp-arguments`, which
-//! `pip install ./amp-arguments` installs from this repository. Enums with fixed texts are `amp.Unicode()`
-//! there, or `OneOf`. Keys are ASCII, since it makes names of Python of them; `ampctl generate python` says
-//! where a schema has others, and what else of it classes do not say. What only this crate has is on the wire
-//! what any peer can refuse: the codes with which calls are told not to have been acted upon, and `_Schema`,
-//! which hands out the schema, if it is asked to.
+//! Twisted's `amp.ListOf` cannot write lists of lists of boxes, of compressed values or of descriptors. It has no
+//! values over 65 535 bytes, no compressed values and no JSON. The package `amp-arguments` has classes for all of
+//! these: `pip install ./amp-arguments` installs it from this repository. Enums with fixed texts are `amp.Unicode()`
+//! in Twisted, or `OneOf` of that package. Keys are ASCII, since Twisted turns them into names in Python.
+//! `ampctl generate python` says where a schema has others, and what else classes cannot express. On the wire, the
+//! additions of this crate are things that any peer can refuse: the codes that tell that calls were not acted upon, and
+//! the command `_Schema`, which returns the schema if a service offers it.

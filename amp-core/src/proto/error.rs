@@ -5,7 +5,7 @@ use crate::boxes::{AmpBox, BoxError, MAX_VALUE};
 use crate::keys;
 use crate::report::Escaped;
 
-/// A peer that does not keep to the protocol. It ends the connection.
+/// A violation of the protocol by the peer. It ends the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -24,20 +24,20 @@ pub enum ProtocolError {
     SwitchesCross,
 }
 
-/// An error that a peer answered with: what `_error_code` and `_error_description` say.
+/// An error that a peer answered with: the values of `_error_code` and `_error_description`.
 ///
-/// Two are equal when both of these are. One that was received also knows whether it makes certain
-/// that the call was not acted upon. Whoever hands it on, as what their own call is answered with,
-/// does not hand that on: they have acted.
+/// Two errors are equal when both values are equal. An error that was received also knows whether it guarantees
+/// that the call was not acted upon. That guarantee is not passed on when a responder answers its own call with
+/// the error, since the responder has acted.
 ///
-/// Where it is displayed, line ends and other control characters are escaped.
+/// When the error is displayed, line ends and other control characters are escaped.
 #[doc(alias("RemoteAmpError", "UnhandledCommand", "UnknownRemoteError"))]
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the peer answered {}: {}", Escaped(self.code_text()), Escaped(description))]
 pub struct RemoteError {
-    /// The code, for programs. It compares with text: `error.code == "UNHANDLED"`.
+    /// The code, for programs. It can be compared with text: `error.code == "UNHANDLED"`.
     pub code: Bytes,
-    /// The description, for people. Empty when the peer sent none; what is not UTF-8 is replaced.
+    /// The description, for people. It is empty if the peer sent none. Bytes that are not UTF-8 are replaced.
     pub description: String,
     not_acted_upon: bool,
 }
@@ -48,28 +48,27 @@ impl RemoteError {
         Self { code: code.into(), description: description.into(), not_acted_upon: false }
     }
 
-    /// Returns what a call is answered with that has no responder, in Twisted's words: the command is shown
-    /// as Python shows bytes.
+    /// Returns the error for a call that has no responder, in Twisted's words. It shows the command as Python
+    /// shows bytes.
     pub fn unhandled(command: impl AsRef<[u8]>) -> Self {
         let description = format!("{UNHANDLED}b{}", python_repr(command.as_ref()));
         Self { not_acted_upon: true, ..Self::new(keys::UNHANDLED, description) }
     }
 
-    /// Returns whether the peer has refused the call because it was about to close the connection: the code
-    /// is `CLOSING`, and the peer's connection says beside it that the call was not acted upon. It
-    /// may be made again over another connection.
+    /// Returns whether the peer has refused the call because it was about to close the connection. Then the code
+    /// is `CLOSING`, and a mark beside it says that the call was not acted upon. So the call may be made again
+    /// over another connection.
     ///
-    /// The code alone does not count: a command may have one of its own that is called so.
+    /// The code alone is not enough, since a command may have a code with this name.
     pub fn is_closing(&self) -> bool {
         self.not_acted_upon && self.code == keys::CLOSING
     }
 
-    /// Returns whether the peer has no responder for the command: the code is `UNHANDLED`, and the
+    /// Returns whether the peer has no responder for the command. Then the code is `UNHANDLED`, and the
     /// description is Twisted's, with the name of the command that was called.
     ///
-    /// The code alone does not count: MAAS, for one, answers all its failures with it. Behind a proxy
-    /// that passes calls on under their names, and hands on how they fail, it is the backend that has
-    /// no responder; the proxy itself has one.
+    /// The code alone is not enough: MAAS, for example, answers all its failures with it. If the peer is a proxy
+    /// that passes on calls and their errors, it is the backend that has no responder.
     pub fn is_unhandled(&self) -> bool {
         self.not_acted_upon && self.code == keys::UNHANDLED
     }
@@ -79,7 +78,7 @@ impl RemoteError {
         self.not_acted_upon
     }
 
-    /// Returns whether the peer failed in a way that the command does not declare: `UNKNOWN`.
+    /// Returns whether the peer failed in a way that the command does not declare. Then the code is `UNKNOWN`.
     pub fn is_unknown(&self) -> bool {
         self.code == keys::UNKNOWN
     }

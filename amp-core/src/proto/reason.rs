@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{LimitKind, ProtocolError};
 use crate::report::Escaped;
 
-/// The reason why a connection ended. Every outstanding call fails with the same. [`Report`](crate::Report)
-/// displays it with its causes.
+/// The reason why a connection ended. Every outstanding call fails with the same reason.
+/// [`Report`](crate::Report) displays it with its causes.
 #[doc(alias = "connectionLost")]
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,10 +20,10 @@ pub enum CloseReason {
     /// [`Peer`](crate::Peer), or because its server was told to stop.
     #[error("closed by this side")]
     Local,
-    /// The peer closed it, between two boxes.
+    /// The peer closed the connection between two boxes.
     #[error("closed by the peer")]
     Peer,
-    /// The peer closed it in the middle of a box.
+    /// The peer closed the connection in the middle of a box.
     #[error("closed by the peer, {received} bytes into a box")]
     Truncated {
         /// The number of bytes of the box that had arrived.
@@ -32,7 +32,7 @@ pub enum CloseReason {
     /// The stream broke.
     #[error(transparent)]
     Io(Arc<io::Error>),
-    /// The peer does not keep to the protocol.
+    /// The peer violated the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// A responder failed, and that ends the connection: the error is fatal, or the policy is
@@ -55,16 +55,15 @@ pub enum CloseReason {
         /// The time that this was.
         after: Duration,
     },
-    /// The peer has not finished a box in time: see [`Limits::box_timeout`](field@crate::Limits::box_timeout)
-    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout). Or its server was
-    /// full, and it had sent none:
-    /// see [`Serve::max_connections`](crate::Serve::max_connections).
+    /// The peer did not finish a box in time: see [`Limits::box_timeout`](field@crate::Limits::box_timeout)
+    /// and [`Connection::first_box_timeout`](crate::Connection::first_box_timeout). Or the server was full, and
+    /// the peer had not sent a box yet: see [`Serve::max_connections`](crate::Serve::max_connections).
     #[error("no box was finished within {after:?}")]
     BoxTimeout {
         /// The time that the peer had.
         after: Duration,
     },
-    /// The peer has not logged in in time: see `amp_core::login`.
+    /// The peer did not log in in time: see `amp_core::login`.
     #[error("the peer has not logged in within {within:?}")]
     NoLogin {
         /// The time that the peer had.
@@ -76,7 +75,7 @@ pub enum CloseReason {
         /// The time that was waited.
         after: Duration,
     },
-    /// The connection went over a limit that protects this side.
+    /// The connection exceeded a limit that protects this side.
     #[error("the connection went over the limit of {limit} {what}")]
     #[non_exhaustive]
     Limit {
@@ -94,8 +93,8 @@ fn shown(name: &str) -> &str {
     &name[..end.unwrap_or_default()]
 }
 
-/// An error that holds a reason is that reason; so a transport that is itself part of a connection
-/// can say how that one ended. Any other is [`CloseReason::Io`].
+/// An error that contains a reason becomes that reason. So a transport that is itself part of a connection
+/// can tell how that connection ended. Any other error becomes [`CloseReason::Io`].
 impl From<io::Error> for CloseReason {
     fn from(error: io::Error) -> Self {
         match error.downcast() {
