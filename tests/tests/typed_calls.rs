@@ -162,9 +162,10 @@ async fn echo_scalars(peer: &Peer) {
         decimal: Some(decimal("-1.50")),
         datetime: Some(DATE_TIME),
         path: Some("/tmp/Grüße".into()),
+        zone: Some("UTC".into()),
     };
     // Each subset, and what is there once full and once empty.
-    for subset in 0..256 {
+    for subset in 0..512 {
         let has = |bit: u32| subset & (1 << bit) != 0;
         let some = EchoScalars {
             integer: all.integer.clone().filter(|_| has(0)),
@@ -175,6 +176,7 @@ async fn echo_scalars(peer: &Peer) {
             decimal: all.decimal.clone().filter(|_| has(5)),
             datetime: all.datetime.filter(|_| has(6)),
             path: all.path.clone().filter(|_| has(7)),
+            zone: all.zone.clone().filter(|_| has(8)),
         };
         echoes(peer, some.clone()).await;
         echoes(
@@ -188,6 +190,7 @@ async fn echo_scalars(peer: &Peer) {
                 decimal: some.decimal.and(Some(decimal("-0"))),
                 datetime: some.datetime.and(Some(DateTime { offset: 0, ..DATE_TIME })),
                 path: some.path.and(Some("/".into())),
+                zone: some.zone.and(Some(String::new())),
             },
         )
         .await;
