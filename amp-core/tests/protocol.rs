@@ -41,7 +41,7 @@ impl Side {
             .collect()
     }
 
-    /// Who has an answer now.
+    /// The waiters of the calls that have an answer now.
     fn answered(&mut self) -> Vec<&'static str> {
         std::iter::from_fn(|| self.receive())
             .map(|event| match event {
