@@ -192,6 +192,18 @@ impl<W, S> Drive<W, S> {
         self.timers.is_set(timer)
     }
 
+    /// Lets all that is held count, however little.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn count_all(&mut self) {
+        self.share = Share::left_behind(self.together.clone());
+    }
+
+    /// How many bytes count of what is held, of which so many are queued; and how many are.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn counted_and_held(&self, queued: usize) -> (usize, usize) {
+        (self.share.bytes(), self.inbound.size() + self.line.writing.len() + queued)
+    }
+
     /// Whether all who wait for room are told after a while.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn watches_room(&self) -> bool {

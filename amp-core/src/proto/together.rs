@@ -135,9 +135,21 @@ impl Share {
         Self { of, bytes: 0, uncounted: 0 }
     }
 
+    /// How many bytes of it count, as far as is known.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether nothing of it counts, as far as is known.
     pub(crate) fn is_nothing(&self) -> bool {
         self.bytes == 0
+    }
+
+    /// Whether so many bytes are too few to count.
+    #[inline]
+    pub(crate) fn leaves_out(&self, bytes: usize) -> bool {
+        bytes <= self.uncounted
     }
 
     /// So many bytes are held.
@@ -147,7 +159,7 @@ impl Share {
     /// When it is more than what is left for all.
     pub(crate) fn set(&mut self, bytes: usize) -> Result<(), CloseReason> {
         let Some(together) = &self.of else { return Ok(()) };
-        let bytes = if bytes <= self.uncounted { 0 } else { bytes };
+        let bytes = if self.leaves_out(bytes) { 0 } else { bytes };
         if bytes == self.bytes {
             return Ok(());
         }

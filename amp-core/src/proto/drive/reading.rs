@@ -6,7 +6,6 @@ use super::Drive;
 use super::hands::{AnsweredBy, Hands, Note};
 use crate::proto::inbound::{Reading, Sorted};
 use crate::proto::stint::TURNS;
-use crate::proto::together::HELD_UNCOUNTED;
 use crate::proto::wants::{Public, Situation};
 use crate::proto::{CloseReason, Core, Host, ProtocolError};
 
@@ -274,7 +273,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     ) -> Result<(), CloseReason> {
         // What is queued leaves with this turn, unless something holds it back.
         let leaves = self.line.writing.is_empty() && !hands.public().any(Public::EVENTFUL);
-        if self.share.is_nothing() && leaves && self.inbound.size() <= HELD_UNCOUNTED {
+        if self.share.is_nothing() && leaves && self.share.leaves_out(self.inbound.size()) {
             return Ok(());
         }
         self.counted = hands.peek(Core::queued);

@@ -70,8 +70,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
         self.begin_farewell(hands);
         // What is queued, when something is or the transport has room.
         more |= self.write_boxes(hands)?;
-        // What has left counts no more, however long nothing happens after that.
-        if !self.share.is_nothing() {
+        // What has left counts no more, and what could not leave does, however long nothing happens after that.
+        if !self.share.is_nothing() || !self.line.writing.is_empty() {
             self.check_held(hands)?;
         }
         // The stream leaves, when both sides agree to a switch and everything before it is sent.

@@ -266,6 +266,30 @@ fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
     assert!(world.pair.pipe(Near).room > 0 && together.bytes() == 0);
 }
 
+/// The driver has it all from the queue in the turn in which the stream takes nothing more.
+#[test]
+fn what_cannot_leave_counts_in_the_turn_in_which_it_was_to() {
+    let together = Arc::new(Together::new(1 << 20, 100));
+    let ways = [Way::default(); 2];
+    let mut world = World::of(Limits::default(), Some(&together), ways);
+    for which in Which::BOTH {
+        world.pair.pipe(which).open();
+    }
+    for _ in 0..5 {
+        world.take(&Step::Call { by: Far, size: 0, attachments: 0 });
+    }
+    run(&mut world, Far);
+    run(&mut world, Near);
+    world.pair.pipe(Near).room = 10;
+    for _ in 0..5 {
+        let (size, attachments) = (19_800, 0);
+        world.take(&Step::Answer { by: Near, call: 0, size, attachments, then: false });
+    }
+    run(&mut world, Near);
+    let held = together.bytes();
+    assert!(held > 90_000, "{held} bytes wait");
+}
+
 #[test]
 fn a_stream_that_breaks_fails_all_calls_wherever_it_does() {
     for after in 0..40 {

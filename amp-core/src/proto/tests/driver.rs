@@ -46,8 +46,12 @@ pub(super) struct Driver {
     /// The attachments that were received, each with the place that it came with.
     pub(super) marks: Vec<(u64, Mark)>,
     pub(super) received: u64,
+    /// What was received and is not decoded.
+    pub(super) unread: BytesMut,
     /// How many bytes were received when the end had begun.
     pub(super) received_by_end: Option<u64>,
+    /// How many one-way commands were dropped.
+    pub(super) dropped: usize,
     /// How many callers of those whose answers have come were noted and are not woken.
     pub(super) told: usize,
     /// How many switches to another transport were made.
@@ -58,8 +62,14 @@ pub(super) struct Driver {
     pub(super) was_refused: bool,
     /// How long it takes to begin a call.
     pub(super) each_call: Duration,
-    /// Whether it has given way to others, and come while a caller had its line.
+    /// Whether all counts that it holds, however little.
+    pub(super) counts_all: bool,
+    /// Whether others keep its thread since it has given way.
+    pub(super) held_up: bool,
+    /// Whether it has given way to others, and was due while those kept its thread; and whether it has come while
+    /// a caller had its line.
     pub(super) gave_way: bool,
+    pub(super) was_due: bool,
     pub(super) came: bool,
     /// Whether a ping could not be queued, and whether no other transport could be made.
     pub(super) not_pinged: bool,
@@ -75,12 +85,17 @@ impl Driver {
         way: Way,
         now: Instant,
     ) -> Self {
-        let Way { watched: Vigil { idle, first_box, ping }, lends, shares_threads, .. } = way;
+        let Way {
+            watched: Vigil { idle, first_box, ping }, lends, shares_threads, counts_all, ..
+        } = way;
         let pings = ping.map(|(every, timeout)| {
             (Pings::new(every, timeout), Ping::new("Ping", Body::default(), Some(PINGER)))
         });
         let watched = proto::Watched { idle, first_box, pings };
         let mut drive = Drive::new((), lends, *limits, together, true, watched, now);
+        if counts_all {
+            drive.count_all();
+        }
         if shares_threads {
             drive.inbound.share_threads();
         }
@@ -98,13 +113,18 @@ impl Driver {
             upgrades: false,
             marks: Vec::new(),
             received: 0,
+            unread: BytesMut::new(),
             received_by_end: None,
+            dropped: 0,
             told: 0,
             switches: 0,
             due: None,
             was_refused: false,
             each_call: Duration::ZERO,
+            counts_all,
+            held_up: false,
             gave_way: false,
+            was_due: false,
             came: false,
             not_pinged: false,
             upgrade_failed: false,
@@ -183,6 +203,7 @@ impl Side {
         if readable || writable || due || self.driver.upgrades {
             self.woken = true;
         }
+        self.driver.was_due |= due && self.driver.held_up;
     }
 
     /// When something is due next, if the connection goes on.
@@ -228,16 +249,29 @@ impl Side {
                 let is_seen = in_time || !drive.inbound.shares_threads();
                 assert!(is_seen || !gives_way, "no other thread sees who gives way");
                 let waits = next == Next::Wait;
-                self.woken |= !waits;
+                // On several threads a task keeps that on which it gives way. Whoever changes the core does not wake
+                // it, since it is at work.
+                self.driver.held_up = gives_way && drive.inbound.shares_threads();
+                self.woken |= !waits && !self.driver.held_up;
                 let is_parked = self.parking.situation().is_some();
                 assert_eq!(waits, is_parked, "who waits for nothing is at work");
                 let all_dealt_with = drive.next_due().is_none_or(|next| next > now);
                 assert!(!waits || all_dealt_with, "what is due is dealt with");
+                let (counted, held) = drive.counted_and_held(self.core.queued());
+                let counts = self.core.together().is_none() || counted >= held;
+                let counts = counts || !self.driver.counts_all;
+                assert!(!waits || counts, "{counted} bytes count of {held} that are held");
                 let ends = drive.is_ending() || self.core.end().broken().is_some();
                 assert!(!ends || drive.ends_in_time(), "what ends or is broken is over in time");
             }
             Err(reason) => {
-                drive.end(&mut AtWork { side: self, incoming, outgoing, now });
+                let mut hands = AtWork { side: self, incoming, outgoing, now };
+                if drive.is_ending() {
+                    hands.end_begins();
+                }
+                drive.end(&mut hands);
+                let dropped = self.driver.dropped > 0 && !reason.is_fault_of_peer();
+                assert!(!dropped, "what a peer leaves behind is begun, {reason:?}");
                 let refused = self.driver.was_refused || self.driver.upgrade_failed;
                 let breaks = incoming.broken || outgoing.refuses_bytes() || refused;
                 assert!(breaks || !matches!(reason, CloseReason::Io(_)), "{reason:?}");

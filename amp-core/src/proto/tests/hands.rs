@@ -12,7 +12,7 @@ use super::pipe::Pipe;
 use super::seen::{Seen, TakenBack};
 use super::side::{DRIVER, Hosted, PINGER, Running, Side, asks, number};
 use crate::argument::Attachment;
-use crate::boxes::AmpBox;
+use crate::boxes::{AmpBox, Decoder};
 use crate::keys;
 use crate::proto::admission::{Busy, Refusal};
 use crate::proto::calls::Tagged;
@@ -92,18 +92,19 @@ impl Hands for AtWork<'_> {
         bytes: &mut BytesMut,
         attachments: &mut Vec<Attachment>,
     ) -> Poll<io::Result<usize>> {
-        let driver = &mut self.side.driver;
         if self.incoming.broken {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         if self.side.core.end().begun().is_some() {
-            driver.received_by_end.get_or_insert(driver.received);
+            self.end_begins();
         }
+        let driver = &mut self.side.driver;
         let before = driver.marks.len();
         let received = self.incoming.receive(&mut driver.marks);
         let arrived = driver.marks[before..].iter();
         attachments.extend(arrived.map(|(_, mark)| Arc::new(*mark) as Attachment));
         driver.received += received.len() as u64;
+        driver.unread.extend_from_slice(&received);
         let behind = std::mem::take(&mut driver.behind);
         let count = behind.len() + received.len();
         bytes.extend_from_slice(&behind);
@@ -211,6 +212,7 @@ impl Hands for AtWork<'_> {
         for (ampbox, tagged) in &boxes {
             let start = end;
             end += ampbox.size() as u64;
+            let _ = driver.unread.split_to(ampbox.size());
             let transports = [start, end - 1].map(|place| self.incoming.switches_before(place));
             let expected = [driver.switches; 2];
             assert_eq!(transports, expected, "nothing is sent behind a switch too early");
@@ -304,7 +306,11 @@ impl Hands for AtWork<'_> {
                 self.side.driver.due = Some(timer);
                 self.side.claims_are_late |= timer == Timer::Unclaimed;
             }
-            Note::Dropped(calls) => self.side.driver.dealt_with += calls.len(),
+            Note::Dropped(calls) => {
+                self.side.driver.dealt_with += calls.len();
+                let one_way = |received: &&WaitingCall| received.call.tag().is_none();
+                self.side.driver.dropped += calls.iter().filter(one_way).count();
+            }
             Note::NotPinged { .. } => self.side.driver.not_pinged = true,
             Note::Unwanted { .. } => {}
         }
@@ -312,6 +318,23 @@ impl Hands for AtWork<'_> {
 }
 
 impl AtWork<'_> {
+    /// From here on what comes is dropped: what had come by then is read.
+    pub(super) fn end_begins(&mut self) {
+        let Side { core, driver, .. } = &mut *self.side;
+        if driver.received_by_end.is_some() {
+            return;
+        }
+        driver.received_by_end = Some(driver.received);
+        // Behind a mistake nothing is, nor what is of another protocol.
+        let mistaken = core.end().begun().is_some_and(CloseReason::is_fault_of_peer);
+        if mistaken || core.switch().ends_boxes() {
+            return;
+        }
+        let mut decoder = Decoder::new(core.limits().boxes);
+        let left = decoder.decode(&mut driver.unread.clone());
+        assert!(!matches!(left, Ok(Some(_))), "what came before the end is read: {left:?}");
+    }
+
     fn answer_own(&mut self, WaitingCall { call, number: number_of_box }: &WaitingCall) {
         let n = number(call.ampbox()).expect("a number");
         self.side.claim(n, call.ampbox(), *number_of_box);

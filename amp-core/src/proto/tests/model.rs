@@ -238,6 +238,7 @@ impl Model {
             (Reached::Lent, side.lent.is_some()),
             (Reached::CameMeanwhile, side.driver.came),
             (Reached::GaveWay, side.driver.gave_way),
+            (Reached::DueWhileHeldUp, side.driver.was_due),
             (Reached::NotPinged, side.driver.not_pinged),
             (Reached::UpgradeFailed, side.driver.upgrade_failed),
         ] {

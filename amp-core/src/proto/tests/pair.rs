@@ -77,6 +77,14 @@ impl Pair {
         true
     }
 
+    /// Lets time pass until a driver is due whose thread others keep. Whether there is one.
+    pub(super) fn pass_while_held_up(&mut self) -> bool {
+        let held_up = self.sides.iter().filter(|side| side.driver.held_up);
+        let Some(next) = held_up.filter_map(Side::next_due).min() else { return false };
+        self.now = self.now.max(next);
+        true
+    }
+
     /// A side, what it receives from, and what it sends to.
     fn parts(&mut self, which: Which) -> (&mut Side, &mut Pipe, &mut Pipe) {
         let [near, far] = &mut self.pipes;

@@ -96,6 +96,7 @@ fn way() -> impl Strategy<Value = Way> {
         policy,
         lends,
         shares_threads,
+        counts_all: true,
     })
 }
 

@@ -56,6 +56,8 @@ pub(super) enum Reached {
     CameMeanwhile,
     /// A driver has done enough, and others have their turn.
     GaveWay,
+    /// A task keeps the thread on which a driver has given way, and another thread has that when it is due.
+    DueWhileHeldUp,
     /// Too much waits to be sent.
     TooMuchToSend,
     /// There is no place for a ping among the outstanding calls.
@@ -102,6 +104,7 @@ impl Reached {
         Self::Lent,
         Self::CameMeanwhile,
         Self::GaveWay,
+        Self::DueWhileHeldUp,
         Self::TooMuchToSend,
         Self::NotPinged,
         Self::UpgradeFailed,

@@ -14,6 +14,8 @@ pub(super) struct Way {
     pub(super) lends: bool,
     /// Whether several threads run those who call.
     pub(super) shares_threads: bool,
+    /// Whether all that it holds counts among what both do, however little.
+    pub(super) counts_all: bool,
 }
 
 /// By what a side finds out whether its peer is alive.

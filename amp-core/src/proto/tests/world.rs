@@ -466,7 +466,7 @@ impl World {
                 self.pair.pipe(which).deliver(usize::MAX);
             }
             let ran = Which::BOTH.map(|which| self.run(which) | self.run_callers(which));
-            if ran == [false, false] {
+            if ran == [false, false] && !self.pair.pass_while_held_up() {
                 return;
             }
         }
