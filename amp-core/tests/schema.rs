@@ -4,7 +4,7 @@
 mod codec;
 
 use amp_core::argument::{Continued, DateTime, Decimal, FromConnection, Numbered, Packed};
-use amp_core::schema::{BoxSchema, Schema, WireType, WireTypes};
+use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType, WireTypes};
 use amp_core::{
     AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, PeerAddress,
     Proto, Value, ValueWriter,
@@ -529,4 +529,25 @@ fn a_schema_that_clashes_adds_nothing_to_another() {
     assert_eq!(schema, before);
     schema.merge(more).unwrap();
     assert_eq!(schema.to_string(), "command A\n\ncommand C\n\ncommand D\n");
+}
+
+#[test]
+fn a_schema_can_be_made_without_types() {
+    let integer = || WireType::named("Integer");
+    let mut schema = Schema::default();
+    let sum = || {
+        let mut arguments = BoxSchema::required("b", integer());
+        arguments.extend(BoxSchema::required("a", integer()).optional());
+        CommandSchema::new(arguments, BoxSchema::required("total", integer()))
+    };
+    schema.insert("Sum", sum()).unwrap();
+    schema.insert("Sum", sum()).unwrap();
+    assert_eq!(schema.to_string().parse::<Schema>().unwrap(), schema);
+    let other = CommandSchema::new(BoxSchema::new(), BoxSchema::new());
+    assert_eq!(schema.insert("Sum", other).unwrap_err().command, "Sum");
+
+    let mut renamed = sum().arguments;
+    renamed.arguments[0].name = "z".to_owned();
+    assert!(renamed.argument("z").is_some() && renamed.argument("b").is_some());
+    assert!(renamed.argument("a").is_none());
 }

@@ -1,4 +1,6 @@
-use super::Schema;
+use std::collections::BTreeMap;
+
+use super::{CommandSchema, Schema};
 use crate::shorten::Shortened;
 
 /// Two schemas that cannot be one: each has a command of this name, and they differ.
@@ -25,5 +27,31 @@ impl Schema {
         }
         self.commands.extend(other.commands);
         Ok(())
+    }
+
+    /// Adds a command by its name, for schemas that no type of this program is made of.
+    ///
+    /// ```
+    /// use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType};
+    ///
+    /// let mut arguments = BoxSchema::required("numerator", WireType::named("Integer"));
+    /// arguments.extend(BoxSchema::required("denominator", WireType::named("Integer")));
+    /// let response = BoxSchema::required("result", WireType::named("Float"));
+    ///
+    /// let mut schema = Schema::default();
+    /// schema.insert("Divide", CommandSchema::new(arguments, response))?;
+    /// assert_eq!(schema.to_string().parse::<Schema>()?, schema);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When a command of this name is there that is another one.
+    pub fn insert(
+        &mut self,
+        name: impl Into<String>,
+        command: CommandSchema,
+    ) -> Result<(), SchemaClash> {
+        self.merge(Schema { commands: BTreeMap::from([(name.into(), command)]) })
     }
 }

@@ -139,6 +139,23 @@ impl Schema {
     }
 }
 
+impl CommandSchema {
+    /// Creates a command with these arguments and this response, which wants an answer and declares no
+    /// errors.
+    pub fn new(arguments: BoxSchema, response: BoxSchema) -> Self {
+        Self {
+            docs: String::new(),
+            requires_answer: true,
+            is_switch: false,
+            is_idempotent: false,
+            secrets: Vec::new(),
+            arguments,
+            response,
+            errors: Some(Vec::new()),
+        }
+    }
+}
+
 impl ErrorSchema {
     /// Creates an error with this code.
     pub fn new(code: impl Into<String>, fatal: bool) -> Self {
@@ -205,8 +222,8 @@ impl BoxSchema {
 
     /// Returns the argument of this name.
     pub fn argument(&self, name: &str) -> Option<&ArgumentSchema> {
-        let place = self.arguments.binary_search_by(|argument| argument.name.as_str().cmp(name));
-        place.ok().map(|at| &self.arguments[at])
+        // Whoever has renamed one may not have sorted them again.
+        self.arguments.iter().find(|argument| argument.name == name)
     }
 
     /// Adds the arguments of another schema.
