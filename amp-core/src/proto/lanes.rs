@@ -1,11 +1,11 @@
 //! Calls that are begun one after the other.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A lane of a set of responders. Each connection that has the set has a lane of its own for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LaneId(u64);
 
 impl LaneId {
@@ -32,7 +32,8 @@ pub(crate) enum Turn {
 /// The lanes of one connection in which something goes on. Who waits is told by a `W`.
 #[derive(Debug)]
 pub(crate) struct Lanes<W> {
-    taken: HashMap<LaneId, Lane<W>>,
+    /// In an order that is the same each time, in which they are told of the end.
+    taken: BTreeMap<LaneId, Lane<W>>,
     /// How many places were given out.
     places: u64,
     ended: bool,
@@ -54,7 +55,7 @@ struct InLane<W> {
 
 impl<W> Default for Lanes<W> {
     fn default() -> Self {
-        Self { taken: HashMap::new(), places: 0, ended: false }
+        Self { taken: BTreeMap::new(), places: 0, ended: false }
     }
 }
 
