@@ -44,6 +44,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
         if let Some(error) = self.line.failed.take()
             && !self.take_back(error, hands)?
         {
+            // More may come to wait behind them meanwhile.
+            self.check_queue(hands)?;
             return Ok(false);
         }
         for _ in 0..TURNS {
@@ -78,6 +80,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 if self.take_back(error, hands)? {
                     continue;
                 }
+                self.check_queue(hands)?;
                 return Ok(false);
             }
             if self.line.writing.is_empty() {

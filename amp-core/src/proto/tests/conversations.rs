@@ -15,7 +15,9 @@ use super::world::{Step, World};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::proto::drive::LOOK_EVERY;
 use crate::proto::wants::Wants;
-use crate::proto::{Body, CloseReason, Core, Event, Limits, ProtocolLimits, Then, Together};
+use crate::proto::{
+    Body, CloseReason, Core, Event, LimitKind, Limits, ProtocolLimits, Then, Together,
+};
 
 /// How many calls each side makes.
 const CALLS: usize = 20;
@@ -114,6 +116,31 @@ proptest! {
         talk(&mut world, || sizes.next().unwrap_or(usize::MAX));
         check(world);
     }
+}
+
+/// Boxes whose attachments were refused are taken back once no other is being encoded.
+#[test]
+fn too_much_behind_boxes_that_wait_to_be_taken_back_ends_the_connection() {
+    let mut world = World::new(Limits { send_queue_max: 15_000, ..Limits::default() });
+    for of in Which::BOTH {
+        world.take(&Step::Take { of, bytes: usize::MAX });
+    }
+    world.take(&Step::Call { by: Far, size: 0, attachments: 0 });
+    run(&mut world, Far);
+    world.take(&Step::Deliver { of: Far, bytes: usize::MAX });
+    run(&mut world, Near);
+    world.take(&Step::Notify { by: Near, size: 0, attachments: 1 });
+    world.take(&Step::Refuse { of: Near, attachment: 0 });
+    world.take(&Step::Encode { by: Near, begins: true });
+    run(&mut world, Near);
+    assert!(!world.pair.side(Near).is_at_work() && world.pair.side(Near).ended.is_none());
+    world.take(&Step::Answer { by: Near, call: 0, size: 16_000, attachments: 0, then: false });
+    for _ in 0..10 {
+        world.take(&Step::Run { of: Near });
+    }
+    let ended = &world.pair.side(Near).ended;
+    let is_limit = matches!(ended, Some(CloseReason::Limit { what: LimitKind::SendQueue, .. }));
+    assert!(is_limit, "{ended:?}");
 }
 
 /// Once the connection has ended, those leave the lane one by one that could not be answered, while what was
