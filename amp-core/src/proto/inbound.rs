@@ -134,7 +134,7 @@ pub(crate) struct Inbound<W> {
     calls_size: usize,
     /// Calls of the connection's own, which nothing holds back: responders that run may wait for what they
     /// bring. They are answered right after they are sorted out, as callers are told.
-    pub(crate) own: Vec<WaitingCall>,
+    pub(crate) own: VecDeque<WaitingCall>,
     reading: Reading,
     /// How many bytes may be read ahead while as many responders run as may.
     ahead: usize,
@@ -164,7 +164,7 @@ impl<W> Inbound<W> {
             boxes: Vec::new(),
             calls: VecDeque::new(),
             calls_size: 0,
-            own: Vec::new(),
+            own: VecDeque::new(),
             reading: Reading::Behind,
             ahead: 0,
             went: false,
@@ -376,7 +376,7 @@ impl<W> Inbound<W> {
                 sorted.unwanted.extend(number.map(|number| (number, None)));
             }
             Event::Called(call) if core.is_own(call.command()) => {
-                self.own.push(WaitingCall { call, number });
+                self.own.push_back(WaitingCall { call, number });
             }
             Event::Called(call) => {
                 if asks_switch && let Some(tag) = call.tag() {
@@ -409,6 +409,11 @@ impl<W> Inbound<W> {
             self.left = Left::Turn;
         }
         gives_way
+    }
+
+    /// What was sorted out is not all dealt with: others have their turn first.
+    pub(crate) fn leave_own(&mut self) {
+        self.left = Left::Turn;
     }
 
     /// A protocol switch ends the boxes here, at least until it is decided.

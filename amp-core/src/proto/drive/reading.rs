@@ -179,6 +179,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
         // Behind a box that switches the protocol there are no boxes. Where one is to be expected
         // each box is looked at before the next is decoded.
         let alone = self.makes_switches || hands.public().any(Public::SWITCH_ASKED);
+        if !self.inbound.own.is_empty() && !self.begin_own(false, hands) {
+            return Ok(());
+        }
         loop {
             let Self { inbound, stint, queued, .. } = self;
             let (boxes, decoded) = inbound.decode(alone);
@@ -193,14 +196,16 @@ impl<W: Clone, S: Default> Drive<W, S> {
             if !sorted.is_nothing() {
                 Self::drop_unwanted(sorted, hands);
             }
-            if !inbound.own.is_empty() {
-                *queued = true;
-                for received in inbound.own.drain(..) {
-                    hands.begin(&received, false, AnsweredBy::Own);
+            let ends_boxes = hands.public().any(Public::ENDS_BOXES);
+            if !self.inbound.own.is_empty() {
+                let are_last = ends_boxes || handled.is_err() || decoded.is_err();
+                if !self.begin_own(are_last, hands) {
+                    return Ok(());
                 }
             }
             handled?;
-            if hands.public().any(Public::ENDS_BOXES) {
+            let Self { inbound, stint, .. } = self;
+            if ends_boxes {
                 inbound.stop();
                 return Ok(());
             }
@@ -208,6 +213,24 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 return Ok(());
             }
         }
+    }
+
+    /// Answers calls of the connection's own, until others are to have their turn. Whether none is left. Behind
+    /// those that are `last` nothing is decoded any more, so all of them are answered.
+    #[inline(never)]
+    fn begin_own(&mut self, last: bool, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
+        self.queued = true;
+        while let Some(received) = self.inbound.own.pop_front() {
+            let size = received.call.ampbox().size();
+            self.stint.before_call(|| hands.now());
+            hands.begin(&received, false, AnsweredBy::Own);
+            self.stint.after_call(size, || hands.now());
+            if self.stint.is_over() && !last && !self.inbound.own.is_empty() {
+                self.inbound.leave_own();
+                return false;
+            }
+        }
+        true
     }
 
     #[inline(never)]

@@ -143,6 +143,28 @@ fn too_much_behind_boxes_that_wait_to_be_taken_back_ends_the_connection() {
     assert!(is_limit, "{ended:?}");
 }
 
+/// Items are decoded where they are sorted out, by code of a user's.
+#[test]
+fn items_that_take_long_leave_others_their_turn() {
+    let mut world = World::new(Limits::default());
+    world.take(&Step::Take { of: Near, bytes: usize::MAX });
+    world.take(&Step::OpenStream { by: Near });
+    for _ in 0..10 {
+        world.take(&Step::SendItems { by: Near, size: 0, attachments: 0 });
+    }
+    run(&mut world, Near);
+    world.take(&Step::Deliver { of: Near, bytes: usize::MAX });
+    world.take(&Step::Slow { of: Far, each: Duration::from_millis(3) });
+    let mut answered = Vec::new();
+    while answered.last() != Some(&10) {
+        world.take(&Step::Run { of: Far });
+        answered.push(world.pair.side(Far).core.counters().answers_sent);
+    }
+    // One slow stretch is forgiven, unless there was one in the stint before.
+    assert_eq!(answered, [3, 4, 5, 6, 7, 8, 9, 10]);
+    world.finish();
+}
+
 /// Once the connection has ended, those leave the lane one by one that could not be answered, while what was
 /// left behind enters it.
 #[test]

@@ -257,12 +257,12 @@ impl Hands for AtWork<'_> {
     }
 
     fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, by: AnsweredBy) -> bool {
+        self.now += self.side.driver.each_call;
         if let AnsweredBy::Own = by {
             self.answer_own(received);
             return false;
         }
         self.side.driver.dealt_with += 1;
-        self.now += self.side.driver.each_call;
         match by {
             AnsweredBy::Refusal(refusal) => self.side.refuse(received, refusal),
             _ => self.side.begin(received),
