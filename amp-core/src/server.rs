@@ -180,7 +180,7 @@ fn given<F: Future + Send + 'static>(signal: F) -> Signal {
 /// |---|---|---|
 /// | connections, each of which takes a descriptor, including connections that have switched to another protocol | | 288, if the process may have 1024 descriptors: [`max_connections`](Serve::max_connections) |
 /// | calls that are being answered, and what runs after their answers | 8192: [`running_responders_max`](field@crate::Limits::running_responders_max) | 65 536, and another 16 small ones for each connection: [`running_responders_in_all`](Serve::running_responders_in_all) |
-/// | bytes of those calls, on the wire or decoded | 64 MiB, and one more call of at most 306 MiB: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | counted |
+/// | bytes of those calls, with the index of a box of many pairs, or decoded | 64 MiB, and one more call of at most 306 MiB: [`running_bytes_max`](field@crate::Limits::running_bytes_max) | counted |
 /// | memory for a box that is being decoded | 18 bytes for each byte of the box, but at least 1 MiB: [`decoded_bytes`](field@crate::Limits::decoded_bytes) | one box on each thread, of at most 306 MiB; counted once it is decoded |
 /// | bytes of an unfinished box | 17 MiB: [`boxes`](field@crate::Limits::boxes) | counted, once a connection holds more than 64 KiB |
 /// | bytes that wait to be sent, with the calls that wait behind them | 64 MiB: [`send_queue_max`](field@crate::Limits::send_queue_max) | counted, once a connection holds more than 64 KiB |

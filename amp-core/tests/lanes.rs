@@ -8,7 +8,7 @@ use amp_core::{
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Script, echo, settled};
+use support::{Script, echo, gated, settled, three_are_read_at_once};
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::Id;
@@ -223,6 +223,20 @@ async fn calls_that_wait_are_running_responders() {
     }
     assert!(peer.counters().calls_received < 20);
     assert_eq!(log.lines(), lines(["begin 0"]));
+}
+
+/// Its tag is there once more, and the name of its command twice.
+#[tokio::test(start_paused = true)]
+async fn what_a_call_in_a_lane_takes_beside_its_box_counts() {
+    let gate = Arc::new(Semaphore::new(0));
+    let responders = Responders::new(()).fallback(gated(Arc::clone(&gate))).one_at_a_time();
+    let limits = Limits::default().running_bytes(400_000);
+    let prepare = |connection: Connection| connection.limits(limits).responders(responders);
+    // So little room that each call is read on its own.
+    let (peer, mut script) = Script::with_room(40, prepare);
+    let long = "x".repeat(30_000);
+    let call = AmpBox::from_pairs([("_ask", &long), ("_command", &long)]).unwrap().to_bytes();
+    three_are_read_at_once(&call, &gate, &peer, &mut script).await;
 }
 
 #[tokio::test(start_paused = true)]

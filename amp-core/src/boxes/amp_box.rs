@@ -216,10 +216,20 @@ impl AmpBox {
         out.freeze()
     }
 
-    /// Returns how many bytes the box keeps in memory: those that it was received with.
+    /// Returns how many bytes the box was received with.
     #[inline]
     pub(crate) fn size(&self) -> usize {
         self.bytes().len()
+    }
+
+    /// Returns how many bytes the box keeps in memory beside what it is itself: those that it was received with,
+    /// and an index of its pairs, which may take more than they do.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        match self.view() {
+            View::Plain(data) => data.len(),
+            View::Indexed(indexed) => indexed.memory(),
+        }
     }
 
     /// Returns how many bytes an index of the pairs takes.

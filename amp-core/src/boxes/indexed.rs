@@ -37,6 +37,8 @@ impl Indexed {
             index.reverse();
             index.dedup_by(|a, b| a.key(&data) == b.key(&data));
             index.reverse();
+            // Room for keys that come twice is not kept.
+            index.shrink_to_fit();
         }
         Self { data: Data::Received(data), index }
     }
@@ -90,6 +92,14 @@ impl Indexed {
 
     pub(super) fn remove(&mut self, key: &[u8]) -> bool {
         self.find(key).map(|at| self.index.remove(at)).is_ok()
+    }
+
+    /// How many bytes the box takes in memory.
+    #[cold]
+    pub(super) fn memory(&self) -> usize {
+        let index =
+            if self.index.spilled() { self.index.capacity() * size_of::<Pair>() } else { 0 };
+        size_of::<Self>() + index + self.bytes().len()
     }
 
     pub(super) fn index(&self) -> &[Pair] {

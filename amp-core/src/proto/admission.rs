@@ -10,7 +10,7 @@ pub(crate) struct Admission {
     pub(crate) running: usize,
     /// How many futures run after an answer, or wait until that is written.
     pub(crate) following: usize,
-    /// How many bytes the calls of both have: on the wire, or once they are decoded if that is more.
+    /// How many bytes the calls of both take: as boxes, or once they are decoded if that is more.
     pub(crate) bytes: usize,
 }
 

@@ -94,10 +94,10 @@ pub(crate) struct WaitingCall {
 }
 
 impl WaitingCall {
-    /// How many bytes it takes: those of its box, and what it is in memory, which is many times as
-    /// much for a call without arguments.
+    /// How many bytes it takes: those of its box, and what it is itself, which is many times as much for a call
+    /// without arguments.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.call.ampbox().size()
+        size_of::<Self>() + self.call.ampbox().memory()
     }
 }
 

@@ -109,7 +109,8 @@ pub struct Limits {
     /// limit that honest peers meet. A call above the bound is answered with `UNKNOWN`; a one-way
     /// call above it ends the connection.
     pub running_responders_max: usize,
-    /// Bytes of the calls whose responders run: their length on the wire, or the memory that
+    /// Bytes of the calls whose responders run: their length on the wire, with an index of 8 bytes
+    /// for each pair where a box has many or they are not sorted; or the memory that
     /// [decoding](field@Limits::decoded_bytes) took if that is more. 32 MiB by default. At this
     /// size, this side stops reading, with the same [exceptions](Limits#when-reading-stops), and
     /// calls that it has read wait. The call that crosses the limit is begun, so one more call than

@@ -25,6 +25,17 @@ use crate::shorten::Shortened;
 /// do, and need not lock the state for it.
 const UNCOUNTED: usize = 1024;
 
+/// So long tags, and names of commands, need no allocation. Most are shorter.
+const TAG: usize = 16;
+const NAME: usize = 32;
+
+/// How many bytes of a call are kept beside its box while it is being answered: those of a long tag, and of a
+/// long name of a command, of which whoever waits in a lane or for a task has another copy.
+pub(super) fn copied(call: &IncomingCall) -> usize {
+    let over = |len: usize, most| if len > most { len } else { 0 };
+    over(call.tag().map_or(0, <[u8]>::len), TAG) + 2 * over(call.command().len(), NAME)
+}
+
 /// How many bytes of a cause the peer is told at most.
 const MAX_CAUSE: usize = 1000;
 
@@ -105,9 +116,9 @@ impl Drop for Question {
 pub(crate) struct Asked {
     peer: Peer,
     /// `None` when the peer wants no answer. A copy, so as not to keep the call's box in memory.
-    tag: Option<SmallVec<[u8; 16]>>,
-    /// For messages. Most names fit in without an allocation.
-    command: SmallVec<[u8; 32]>,
+    tag: Option<SmallVec<[u8; TAG]>>,
+    /// For messages.
+    command: SmallVec<[u8; NAME]>,
     /// Of the call's box.
     number: Option<BoxNumber>,
     /// Whether that was read.
@@ -228,7 +239,7 @@ impl Asked {
         self.read = true;
         let too_many = |(what, limit)| Undeclared::TooMany { what, limit };
         let (arguments, spent) = decoded.map_err(too_many)?;
-        let more = spent.saturating_sub(ampbox.size());
+        let more = spent.saturating_sub(ampbox.memory());
         if more > UNCOUNTED && arguments.is_ok() {
             let added = self.peer.shared().with(|state| state.core.add_bytes(more));
             if let Err((what, limit)) = added {

@@ -525,7 +525,7 @@ where
         let command = question.decode(ampbox)?;
         let context = Context::new(&self.state, question.peer());
         let response = question.caught(|| (self.responder)(context, command))?;
-        let (len, ended) = (ampbox.size(), self.ended);
+        let (len, ended) = (ampbox.memory(), self.ended);
         Some(Box::pin(async move {
             match question.caught_future(response).await.map(ended) {
                 Some(Ok((response, after))) => question.answer_then(&response, len, after),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::coop::has_budget_remaining;
 use tracing::Instrument;
 
+use super::question::copied;
 use super::{Locator, Question};
 use crate::connection::{Polling, Running, Shared};
 use crate::proto::WaitingCall;
@@ -49,7 +50,8 @@ pub(crate) fn begin(
         responding.as_mut().poll(&mut cx).is_pending().then_some(responding)
     }));
     if let Ok(Some(responding)) = started {
-        let running = Running::new(Arc::clone(shared), call.ampbox().size(), *number);
+        let size = call.ampbox().memory() + copied(call);
+        let running = Running::new(Arc::clone(shared), size, *number);
         tokio::spawn(OnTask { responding, running }.instrument(span));
         return !has_budget_remaining();
     }

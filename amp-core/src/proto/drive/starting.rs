@@ -28,7 +28,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             self.stint.before_call(|| hands.now());
             // Behind a call that asks for a switch nothing is decoded: it is the last one.
             let asks_switch = self.inbound.is_idle() && hands.public().any(Public::DECIDING);
-            let size = received.call.ampbox().size();
+            let size = received.call.ampbox().memory();
             let admitted = self.busy.admit(size, &self.limits, self.together.as_deref());
             let by = admitted.err().map_or(AnsweredBy::Responder, AnsweredBy::Refusal);
             if hands.begin(&received, asks_switch, by) {

@@ -46,6 +46,38 @@ fn answers(count: usize) -> Vec<u8> {
     (1..=count).flat_map(|tag| boxes([&[("_answer", &format!("{tag:x}"))]]).to_vec()).collect()
 }
 
+/// One call with these keys, as on the wire.
+fn call_of(keys: impl Iterator<Item = u16>) -> Vec<u8> {
+    let mut call = boxes([&[("_ask", "1"), ("_command", "A")]]).to_vec();
+    call.truncate(call.len() - 2);
+    call.extend(keys.flat_map(|key| {
+        let [first, second] = key.to_be_bytes();
+        [0, 2, first, second, 0, 0]
+    }));
+    call.extend([0; 2]);
+    call
+}
+
+#[test]
+fn a_call_that_waits_counts_with_the_index_of_its_pairs() {
+    const INDEX: usize = 1000 * 8;
+    // Sorted, the other way round, and keys that come twice: of those the index has no room any more.
+    let sorted = 0x6000_u16..0x6000 + 1000;
+    for (call, has_index) in [
+        (call_of(sorted.clone()), true),
+        (call_of(sorted.rev()), true),
+        (call_of(std::iter::repeat_n(0x6000, 1000)), false),
+    ] {
+        let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
+        receive(&mut inbound, &mut core, &call);
+        let beside_bytes = inbound.calls_size() - call.len();
+        assert_eq!(beside_bytes >= INDEX, has_index, "{beside_bytes}");
+        assert!(beside_bytes < INDEX + 1000, "{beside_bytes}");
+        assert!(inbound.next_call().is_some());
+        assert_eq!(inbound.calls_size(), 0);
+    }
+}
+
 #[test]
 fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
     for (count, is_among_many, turn) in

@@ -386,7 +386,7 @@ impl Side {
         }
         let n = number(call.ampbox()).expect("a number");
         self.claim(n, call.ampbox(), *number_of_box);
-        let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().size());
+        let (tag, bytes) = (call.tag().map(<[u8]>::to_vec), call.ampbox().memory());
         self.with(|core| core.begin_responder(bytes, false));
         let asks = asks(call.ampbox());
         let place = self.enter_lane(n, asks, tag.is_some());
