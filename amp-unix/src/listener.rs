@@ -124,7 +124,7 @@ impl UnixSocketListener {
         }
         let file = SocketFile::at(path)?;
         // Nobody can connect before `listen`, so the mode that the umask gave it never counts.
-        set_mode(path, mode)?;
+        set_mode(&file, mode)?;
         let listener = socket.listen(BACKLOG)?;
         Ok(Self { file, listener, admit: Vec::new(), refusals: Restraint::default() })
     }
@@ -252,36 +252,39 @@ impl fmt::Debug for UnixSocketListener {
     }
 }
 
-/// A user who may write to the folder may have put a symbolic link in the place of the socket, to a
-/// file that this process may open to others and that user may not. So links are not followed.
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    let bits = Mode::from_bits_truncate(mode as _);
-    match fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink) {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        Err(nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENOSYS) => {
-            set_mode_of_opened(path, mode)
-        }
-        result => Ok(result?),
-    }
-}
-
-/// The same where the kernel or the C library is too old for that: Linux before 6.6 leaves it to
-/// the library, and glibc before 2.32 did not do it.
+/// A user who may write to the folder may have put something else in the place of the socket since it was bound: a
+/// symbolic or a hard link to a file that this process may open to others and that user may not. So what is there is
+/// opened, and gets the mode only if it is the socket.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn set_mode_of_opened(path: &Path, mode: u32) -> io::Result<()> {
+fn set_mode(file: &SocketFile, mode: u32) -> io::Result<()> {
     use nix::fcntl::{OFlag, open};
-    use nix::sys::stat::{SFlag, fstat};
-    use std::fs::Permissions;
+    use std::fs::{File, Permissions};
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let opened = open(path, flags, Mode::empty())?;
-    if fstat(&opened)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFLNK.bits() {
-        return Err(nix::errno::Errno::ELOOP.into());
+    let opened = File::from(open(&file.path, flags, Mode::empty())?);
+    let found = opened.metadata()?;
+    if !found.file_type().is_socket() || Some(identity(&found)) != file.identity {
+        return Err(io::Error::other("something else is there in place of the socket by now"));
     }
-    let opened = format!("/proc/self/fd/{}", opened.as_raw_fd());
-    fs::set_permissions(opened, Permissions::from_mode(mode))
+    let link = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    match fs::set_permissions(link, Permissions::from_mode(mode)) {
+        // There is no `/proc`: links that are not followed are all that can be told from the socket.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => set_mode_at(&file.path, mode),
+        result => result,
+    }
+}
+
+/// Elsewhere there is only the path. Links are not followed.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set_mode(file: &SocketFile, mode: u32) -> io::Result<()> {
+    set_mode_at(&file.path, mode)
+}
+
+fn set_mode_at(path: &Path, mode: u32) -> io::Result<()> {
+    let bits = Mode::from_bits_truncate(mode as _);
+    Ok(fchmodat(AT_FDCWD, path, bits, FchmodatFlags::NoFollowSymlink)?)
 }
 
 /// The file of a socket, which is removed on drop if it is still the same one.
@@ -334,23 +337,39 @@ fn remove_stale(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener as Bound;
+
+    /// Elsewhere a hard link is taken for the socket.
+    const LINKS: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 2 } else { 1 };
 
     #[test]
-    fn the_mode_of_what_a_link_leads_to_is_left_alone() {
-        for set in [set_mode, set_mode_of_opened] {
-            let folder = tempfile::tempdir().unwrap();
-            let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-            fs::write(&file, "").unwrap();
-            symlink(&file, &link).unwrap();
-            let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-            set(&file, 0o600).unwrap();
-            assert_eq!(mode(), 0o600);
-            // Some systems give the mode to the link.
-            let _ = set(&link, 0o666);
-            assert_eq!(mode(), 0o600);
+    fn the_mode_of_what_is_in_the_place_of_the_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let [theirs, socket] = ["theirs", "socket"].map(|name| folder.path().join(name));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let links: [fn(&Path, &Path) -> io::Result<()>; 2] =
+            [|file, link| symlink(file, link), |file, link| fs::hard_link(file, link)];
+        for link in &links[..LINKS] {
+            for is_socket in [false, true] {
+                let bound = Bound::bind(&socket).unwrap();
+                let file = SocketFile::at(&socket).unwrap();
+                set_mode(&file, 0o640).unwrap();
+                assert_eq!(mode(&socket), 0o640);
+                fs::remove_file(&socket).unwrap();
+                let other = is_socket.then(|| Bound::bind(&theirs).unwrap());
+                if other.is_none() {
+                    fs::write(&theirs, "").unwrap();
+                }
+                fs::set_permissions(&theirs, fs::Permissions::from_mode(0o600)).unwrap();
+                link(&theirs, &socket).unwrap();
+                // Some systems give the mode to a symbolic link.
+                let done = set_mode(&file, 0o666);
+                assert!(done.is_err() || LINKS == 1);
+                assert_eq!(mode(&theirs), 0o600);
+                drop((file, bound, other));
+                fs::remove_file(&socket).unwrap();
+                fs::remove_file(&theirs).unwrap();
+            }
         }
     }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    use set_mode as set_mode_of_opened;
 }

@@ -36,7 +36,6 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
             (&[libc::SYS_bind], libc::ENOSPC),
             (CHMOD, libc::EPERM),
             (CHMOD, libc::EROFS),
-            // Where links cannot be told not to be followed, there is another way, which is of these too.
             (CHMOD, libc::EOPNOTSUPP),
             (&[libc::SYS_listen], libc::EADDRINUSE),
             (&[libc::SYS_epoll_ctl], libc::ENOSPC),
