@@ -91,8 +91,17 @@ pub(crate) fn prepared_to(
     stream: TcpStream,
     address: SocketAddr,
 ) -> io::Result<(TcpStream, PeerAddress)> {
-    stream.set_nodelay(true)?;
+    of_accepted(&stream, stream.set_nodelay(true))?;
     Ok((stream, address.into()))
+}
+
+/// Where the options of a stream could not be set since its client has reset it: macOS refuses them all then, as if
+/// they were wrong. That concerns this client alone, which a server sees by the kind of the error.
+fn of_accepted(stream: &TcpStream, set: io::Result<()>) -> io::Result<()> {
+    set.map_err(|error| match stream.peer_addr() {
+        Ok(_) => error,
+        Err(_) => io::Error::new(io::ErrorKind::ConnectionAborted, error),
+    })
 }
 
 /// The connection of a stream that was accepted.
@@ -214,10 +223,12 @@ impl KeepaliveListener {
 
     pub(crate) async fn accept_stream(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, address) = self.listener.accept().await?;
-        set_keepalive(&stream, self.after, self.interval)?;
-        if let Some((timeout, set)) = self.user_timeout {
-            set(&stream, timeout)?;
-        }
+        let kept_alive = set_keepalive(&stream, self.after, self.interval);
+        let set = kept_alive.and_then(|()| match self.user_timeout {
+            Some((timeout, set)) => set(&stream, timeout),
+            None => Ok(()),
+        });
+        of_accepted(&stream, set)?;
         Ok((stream, address))
     }
 }

@@ -6,13 +6,13 @@ mod support;
 use amp_core::tcp::KeepaliveListener;
 use amp_core::{CallError, CloseReason, Connection, Listener, blocking, tcp};
 use nix::libc::{self, c_long};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 use support::kernel::{
     assert_failed, assert_outlives, failing, failing_with, in_filtering_process, keeps_nothing,
     runtime,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// So long without a sign of the peer.
 const SECOND: Duration = Duration::from_secs(1);
@@ -141,6 +141,36 @@ fn a_stream_of_tcp_that_cannot_be_shut_down_is_closed() {
             drop((far, listener, runtime));
             assert_eq!(support::open_descriptors(), before);
         }
+    });
+}
+
+/// Linux sets the options of a stream that its client has reset, and macOS refuses them all.
+#[test]
+fn a_client_that_resets_at_once_concerns_no_other() {
+    in_filtering_process("a_client_that_resets_at_once_concerns_no_other", || {
+        let before = support::open_descriptors();
+        let runtime = runtime();
+        let listening = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let (mut plain, other) = (listening(), listening());
+        let addresses = [&plain, &other].map(|listener| listener.local_addr().unwrap());
+        let mut kept_alive = KeepaliveListener::new(other, SECOND, SECOND).user_timeout(SECOND);
+        for address in addresses {
+            let client = runtime.block_on(TcpStream::connect(address)).unwrap();
+            client.set_zero_linger().unwrap();
+        }
+        failing(&[libc::SYS_setsockopt], libc::EINVAL, || {
+            let accepted = [
+                runtime.block_on(Listener::accept(&mut plain)),
+                runtime.block_on(Listener::accept(&mut kept_alive)),
+            ];
+            for accepted in accepted {
+                let error = accepted.expect_err("it is gone");
+                assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+                assert_failed::<()>(Err(error), libc::EINVAL, "a stream that was reset");
+            }
+        });
+        drop((plain, kept_alive, runtime));
+        assert_eq!(support::open_descriptors(), before);
     });
 }
 
