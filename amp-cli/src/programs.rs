@@ -23,6 +23,10 @@ use crate::printing::tell;
 /// The time that a program may take to answer.
 const TO_ANSWER: Duration = Duration::from_secs(60);
 
+/// So many bytes a program may print as an answer, which are twice as many as a box may have: JSON is longer
+/// than what it says.
+const MOST_PRINTED: usize = 34 << 20;
+
 /// The time that the rest is waited for of what a program has printed, and of a program without a stream.
 const REST: Duration = Duration::from_secs(5);
 
@@ -159,11 +163,16 @@ pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u
             // It may not want to know.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
+        Ok(())
     };
     let printed = async {
         let mut printed = Vec::new();
-        if let Some(mut stdout) = stdout {
-            stdout.read_to_end(&mut printed).await?;
+        if let Some(stdout) = stdout {
+            stdout.take(MOST_PRINTED as u64 + 1).read_to_end(&mut printed).await?;
+        }
+        if printed.len() > MOST_PRINTED {
+            let what = format!("it has printed over {MOST_PRINTED} bytes, which is the limit");
+            return Err(io::Error::other(what));
         }
         Ok::<_, io::Error>(printed)
     };
@@ -172,12 +181,9 @@ pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u
         drop(running);
         status
     };
-    // It may print before it has read all.
-    let answered = async {
-        let ((), printed, status) = tokio::join!(told, printed, ended);
-        Ok::<_, io::Error>((printed?, status?))
-    };
-    let (printed, status) = timeout(TO_ANSWER, answered).await.map_err(|_| {
+    // It may print before it has read all. One that prints too much is not waited for.
+    let answered = async { tokio::try_join!(told, printed, ended) };
+    let ((), printed, status) = timeout(TO_ANSWER, answered).await.map_err(|_| {
         let what = format!("it has not answered within {TO_ANSWER:?}");
         io::Error::new(io::ErrorKind::TimedOut, what)
     })??;
@@ -253,5 +259,16 @@ mod tests {
         let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
         let error = printed(&words, String::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "it has not answered within 60s");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_prints_too_much_is_not_an_answer() {
+        for (length, refused) in [(MOST_PRINTED, false), (MOST_PRINTED + 1, true)] {
+            let words = ["head", "-c", &length.to_string(), "/dev/zero"].map(str::to_owned);
+            let printed = printed(&words, String::new()).await;
+            let error = printed.err().map(|error| error.to_string());
+            let expected = "it has printed over 35651584 bytes, which is the limit";
+            assert_eq!(error.as_deref(), refused.then_some(expected));
+        }
     }
 }
