@@ -29,6 +29,7 @@ use super::admission::Busy;
 use super::ending::Ending;
 use super::inbound::{Inbound, Reading};
 use super::liveness::{Liveness, Pings};
+use super::portions::Portions;
 use super::stint::Stint;
 use super::timers::{Timer, Timers};
 use super::together::{Share, Together};
@@ -62,6 +63,10 @@ pub(crate) struct Drive<W, S> {
     waker: Option<W>,
     /// What was done since others had their turn.
     stint: Stint,
+    /// How many calls are answered before that is sent.
+    pub(crate) portions: Portions,
+    /// Whether this side waited for no answer when boxes were last sorted out.
+    answers_only: bool,
     timers: Timers,
     /// Whether the peer is alive, where somebody asks.
     liveness: Option<Liveness>,
@@ -110,6 +115,8 @@ impl<W, S> Drive<W, S> {
             stand_in: None,
             waker: None,
             stint: Stint::default(),
+            portions: Portions::default(),
+            answers_only: true,
             liveness: Liveness::new(idle, first_box, pings, now, &mut timers),
             timers,
             ping,

@@ -260,7 +260,6 @@ impl<W> Inbound<W> {
     }
 
     /// How many calls were received and are not begun.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn waiting(&self) -> usize {
         self.calls.len()
     }

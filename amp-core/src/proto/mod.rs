@@ -61,6 +61,8 @@ mod outgoing;
 mod parking;
 mod phase;
 pub(crate) mod policy;
+#[cfg(feature = "tokio")]
+mod portions;
 mod protocol;
 pub(crate) mod reason;
 #[cfg(feature = "tokio")]
@@ -101,6 +103,8 @@ pub(crate) use inbound::Inbound;
 #[cfg(feature = "tokio")]
 pub(crate) use refused::RefusedAttachment;
 
+#[cfg(all(any(test, fuzzing), feature = "tokio"))]
+pub(crate) use portions::Portions;
 #[cfg(feature = "tokio")]
 pub(crate) use {
     admission::{Busy, Refusal},

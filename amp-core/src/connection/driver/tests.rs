@@ -6,7 +6,7 @@ use crate::connection::wakes::Wakes;
 use crate::connection::{Connection, Peer};
 use crate::error::CloseReason;
 use crate::proto::Limits;
-use crate::proto::{Body, Together};
+use crate::proto::{Body, Portions, Together};
 use crate::responder::Responders;
 use bytes::BytesMut;
 use std::future::Future;
@@ -45,6 +45,31 @@ async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() 
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     assert_eq!(peer.counters().answers_sent, 9);
     assert_eq!(count.count(), 3);
+}
+
+/// The peer is at work on the first answers before the last call is begun. Who has calls of its own sends all at
+/// once, when those who made them have had their turn.
+#[tokio::test]
+async fn calls_that_come_at_once_are_answered_in_portions() {
+    for (asks, expected) in [(false, 4), (true, 1)] {
+        let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Ping")]).unwrap().to_bytes();
+        let sends = Arc::default();
+        let transport = giving(vec![(call.repeat(8), 0)]).counts_sends(&sends);
+        let responders = Responders::new(()).respond_ping();
+        let connection = Connection::with_transport(transport).responders(responders);
+        let (peer, mut driver) = connection.start();
+        driver.drive.portions = Portions::that_cut();
+        let mut own = pin!(peer.call_by_name("A", [("", ""); 0]));
+        if asks {
+            assert!(own.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(Pin::new(&mut driver).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(peer.counters().answers_sent, 8);
+        assert_eq!(sends.load(Ordering::Relaxed), expected);
+        assert_eq!(count.count(), 0, "all within one turn of its task");
+    }
 }
 
 /// That the peer has gone is read only after the answers that wait for a later turn.

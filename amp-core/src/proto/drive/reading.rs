@@ -58,6 +58,10 @@ impl<W: Clone, S: Default> Drive<W, S> {
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<bool, CloseReason> {
         self.inbound.set_reading(Reading::Behind);
+        if self.portions.is_cut() {
+            // What is answered by now is sent first.
+            return Ok(true);
+        }
         let until = self.stint.bytes() + READ_AT_ONCE;
         for _ in 0..TURNS {
             if hands.public().any(Public::ENDS_BOXES) {
@@ -78,7 +82,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
             }
             // Callers who have just got their answers claim what these name before more is read.
             let hoarding = self.inbound.is_hoarding() && hands.peek(Core::is_hoarding);
-            if self.stint.bytes() >= until || hoarding || self.inbound.has_left() {
+            let cut = self.portions.is_cut();
+            if self.stint.bytes() >= until || hoarding || cut || self.inbound.has_left() {
                 break;
             }
         }
@@ -183,13 +188,14 @@ impl<W: Clone, S: Default> Drive<W, S> {
             return Ok(());
         }
         loop {
-            let Self { inbound, stint, queued, .. } = self;
+            let Self { inbound, stint, queued, answers_only, .. } = self;
             let (boxes, decoded) = inbound.decode(alone);
             stint.received(boxes.len());
             // A user's code may say so, so it is asked while nothing is locked.
             let asks_switch = hands.decoded(boxes);
             let (sorted, handled) = hands.with(|core| {
                 *queued |= core.has_to_send();
+                *answers_only = core.outstanding() == 0;
                 inbound.sort(core, asks_switch)
             });
             hands.sorted(&sorted, inbound);

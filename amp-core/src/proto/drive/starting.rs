@@ -9,14 +9,32 @@ use crate::proto::inbound::WaitingCall;
 use crate::proto::wants::Public;
 
 impl<W: Clone, S: Default> Drive<W, S> {
-    /// Begins the calls that were received. Most of them are answered at once, so this stops while there
-    /// is enough to be sent. Where the attachments that they bring come near to their own limit, it goes on
-    /// longer.
+    /// Begins the calls that were received. Most of them are answered at once, so this stops behind each
+    /// [portion](crate::proto::portions), and while there is enough to be sent. Where the attachments that they
+    /// bring come near to their own limit, it goes on longer.
+    #[inline]
     pub(super) fn start_calls(
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
+        if self.inbound.is_idle() {
+            self.portions.end();
+            return Ok(());
+        }
+        self.begin_calls(hands)
+    }
+
+    fn begin_calls(
+        &mut self,
+        hands: &mut impl Hands<Caller = W, Stream = S>,
+    ) -> Result<(), CloseReason> {
+        self.portions.begin(self.inbound.waiting(), self.answers_only, || hands.now());
+        let mut begun = 0;
         while !self.inbound.is_idle() && !self.stint.is_over() {
+            if self.portions.cut(begun) {
+                return Ok(());
+            }
+            begun += 1;
             if self.is_full() || hands.public().any(Public::CROWDED | Public::LOOK) {
                 self.look_at_news(hands);
                 if !self.may_start(hands) {
@@ -39,6 +57,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             }
             self.stint.after_call(size, || hands.now());
         }
+        self.portions.end();
         self.inbound.release();
         Ok(())
     }

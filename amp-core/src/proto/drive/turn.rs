@@ -30,6 +30,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
     ) -> Result<Next, CloseReason> {
         for _ in 0..TURNS_AT_ONCE {
             let next = self.turn(hands)?;
+            if next == Next::Again && self.portions.is_cut() {
+                continue;
+            }
             if next != Next::Wait || self.park(hands) {
                 return Ok(next);
             }

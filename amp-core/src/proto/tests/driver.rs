@@ -17,7 +17,7 @@ use crate::argument::Attachment;
 use crate::proto::inbound::WAITS_BEHIND_OTHERS;
 use crate::proto::{
     self, Body, CallId, CloseReason, Drive, LimitKind, Limits, Next, NextLeft, Ping, Pings,
-    RefusedAttachment, Timer, Together,
+    Portions, RefusedAttachment, Timer, Together,
 };
 
 /// What the driver of a side knows alone.
@@ -98,6 +98,8 @@ impl Driver {
         }
         if shares_threads {
             drive.inbound.share_threads();
+            // Nobody makes so many calls here that both ways would be tried.
+            drive.portions = Portions::that_cut();
         }
         Self {
             drive: Some(drive),
