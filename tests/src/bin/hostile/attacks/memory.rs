@@ -75,17 +75,38 @@ pub(super) fn routes(_: &Options) -> io::Result<Vec<Figure>> {
     Ok(vec![Figure::mib("held for routes that are not read from", held, 40.0).at_least(8.0)])
 }
 
+/// One call of as many pairs as there may be, with the least bytes: they take less than an index of them.
+fn of_pairs(command: &str) -> Vec<u8> {
+    let pairs = [("_ask", "1"), ("_command", command)];
+    let mut call = AmpBox::from_pairs(pairs).expect("they are short");
+    for number in 2..16_384_u16 {
+        call.insert((0x6000 + number).to_be_bytes(), "").expect("it is short");
+    }
+    call.to_bytes().to_vec()
+}
+
 /// A client that calls for as long as it is read from, and reads no answer.
 pub(super) fn unread(_: &Options) -> io::Result<Vec<Figure>> {
-    let target = Target::start()?;
-    let before = target.usage()?;
-    let mut stream = target.connect()?;
-    fill(&mut stream, &large("Echo"), 1 << 30)?;
-    // When it is too much the connection ends, which may be before anybody looks.
-    let held = target.usage()?.peak.saturating_sub(before.resident);
-    // 64 MiB may wait to be sent. Beside them are the calls that were read with the last of these, and
-    // the buffers of both.
-    Ok(vec![Figure::mib("held for answers that are not read", held, 72.0).at_least(16.0)])
+    let mut figures = Vec::new();
+    let pairs = "held for calls of many pairs behind answers that are not read";
+    // The allocator gives whole pages to an index.
+    for (what, piece, least, most) in [
+        ("held for answers that are not read", large("Echo"), 16.0, 72.0),
+        (pairs, of_pairs("Echo"), 32.0, 80.0),
+    ] {
+        let target = Target::start()?;
+        let before = target.usage()?;
+        let mut stream = target.connect()?;
+        // The socket has no room for the answers to these.
+        fill(&mut stream, &large("Echo"), 4 << 20)?;
+        fill(&mut stream, &piece, 1 << 30)?;
+        // When it is too much the connection ends, which may be before anybody looks.
+        let held = target.usage()?.peak.saturating_sub(before.resident);
+        // 64 MiB may wait to be sent. Beside them are the calls that were read with the last of these, and
+        // the buffers of both.
+        figures.push(Figure::mib(what, held, most).at_least(least));
+    }
+    Ok(figures)
 }
 
 /// Clients that have called much at once, read their answers, and do nothing more.
