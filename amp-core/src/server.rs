@@ -499,10 +499,12 @@ async fn run_until(
 ) -> Drained {
     let mut driver = pin!(driver);
     tokio::select! {
+        // First, since a peer that calls without end lets the driver use up what tokio grants a task each
+        // time: nothing that stands behind it would ever be looked at.
         biased;
-        _ = &mut driver => return Drained::default(),
         // The server holds the sending side, and drops it to stop.
         _ = stopped.changed() => {}
+        _ = &mut driver => return Drained::default(),
     }
     peer.shared().drain(drain_timeout);
     driver.await;

@@ -6,10 +6,12 @@ mod support;
 
 use amp_core::router::Router;
 use amp_core::{
-    AmpBox, CloseReason, Connection, Context, NoError, Ping, ReceivedCall, RemoteError, Responders,
+    AmpBox, CloseReason, Connection, Context, Listener, NoError, Ping, ReceivedCall, RemoteError,
+    Responders, serve,
 };
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::task::Poll;
@@ -19,6 +21,7 @@ use support::Script;
 use support::double::Double;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 #[tokio::test]
 async fn a_socket_is_looked_at_while_one_peer_calls_without_end() {
@@ -49,6 +52,46 @@ async fn a_socket_is_looked_at_while_a_router_is_flooded() {
     let _routes = router.spawn();
     let bytes = until_readable(&bytes, 1 << 20).await;
     assert!(bytes <= 2 << 20, "{bytes} bytes were read before");
+}
+
+/// Accepts one connection, at which the same command comes without end.
+struct Flooding(Option<Double>);
+
+impl Listener for Flooding {
+    async fn accept(&mut self) -> io::Result<Connection> {
+        match self.0.take() {
+            Some(flood) => Ok(Connection::with_transport(flood)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The responder uses up what tokio grants a task, which are 128 locks, before that lets others have their turn.
+#[tokio::test]
+async fn a_server_stops_while_one_peer_calls_what_takes_a_lock() {
+    let (locked, begun) = (Arc::new(tokio::sync::Mutex::new(0)), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&begun);
+    let responders = Responders::new(()).respond_by_name("Lock", move |_: ReceivedCall| {
+        let (locked, begun) = (Arc::clone(&locked), Arc::clone(&count));
+        async move {
+            *locked.lock().await += 1;
+            begun.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, RemoteError>(AmpBox::new())
+        }
+    });
+    let flood = self::flood([("_command", "Lock")], &Arc::default());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let server = serve(Flooding(Some(flood)), responders).shutdown_on(shutdown);
+    let server = tokio::spawn(server.drain_timeout(Duration::ZERO));
+    while begun.load(Ordering::Relaxed) < 10_000 {
+        tokio::task::yield_now().await;
+    }
+    stop.send(()).unwrap();
+    let before = begun.load(Ordering::Relaxed);
+    server.await.unwrap();
+    let calls = begun.load(Ordering::Relaxed) - before;
+    assert!(calls <= 3 * 128, "{calls} calls were begun since it was told to stop");
 }
 
 /// How far `count` gets, once it is past `warm`, until a socket that has something to be read is

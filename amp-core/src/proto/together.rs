@@ -53,13 +53,16 @@ impl Together {
         bytes: usize,
         more: usize,
     ) -> Result<(), (LimitKind, usize)> {
-        let before = self.bytes.fetch_add(more, Ordering::Relaxed);
-        let left = self.bytes_max.saturating_sub(before);
-        if bytes + more <= left || is_spared(calls, bytes + more) {
-            return Ok(());
+        // What is refused is never counted, not even for a moment: others would be refused for it.
+        let fits = |counted| {
+            let left = self.bytes_max.saturating_sub(counted);
+            let fits = bytes + more <= left || is_spared(calls, bytes + more);
+            fits.then_some(counted + more)
+        };
+        match self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => Ok(()),
+            Err(_) => Err((LimitKind::BytesInAll, self.bytes_max)),
         }
-        self.remove_bytes(more);
-        Err((LimitKind::BytesInAll, self.bytes_max))
     }
 
     pub(crate) fn remove_bytes(&self, bytes: usize) {
@@ -163,9 +166,13 @@ impl Share {
         if bytes == self.bytes {
             return Ok(());
         }
+        // The difference in one step: nobody else may see more than there is, and be refused for it.
         let more = bytes > self.bytes;
-        together.bytes.fetch_add(bytes, Ordering::Relaxed);
-        together.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        if more {
+            together.bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else {
+            together.bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
         self.bytes = bytes;
         if more && bytes > together.left().1 {
             return Err(CloseReason::Limit {
@@ -208,6 +215,22 @@ mod tests {
         second.set(2 * EACH).unwrap();
         drop(second);
         assert_eq!(together.left(), (10, 4 * EACH));
+    }
+
+    /// One changes what it holds by little, again and again, while another looks.
+    #[test]
+    fn what_is_held_is_never_counted_twice() {
+        let together = Arc::new(Together::new(10 * EACH, 10));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut share = share(&together);
+                (0..200_000).for_each(|turn| share.set(EACH + turn % 2).unwrap());
+            });
+            for _ in 0..200_000 {
+                assert!(together.bytes() <= EACH + 1, "{} of {EACH}", together.bytes());
+                together.add_bytes(SPARED, 0, 10 * EACH + 1).unwrap_err();
+            }
+        });
     }
 
     #[test]
