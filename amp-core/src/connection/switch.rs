@@ -33,9 +33,10 @@ impl Peer {
     /// # Cancel safety
     ///
     /// Once the call is sent, the peer decides which protocol is spoken: if it agrees and the
-    /// future was dropped, or its [`call_timeout`](crate::Connection::call_timeout) was over, the
-    /// connection is closed. Nothing else can be sent before the peer has answered, also after
-    /// such a timeout: where that is too long, close the connection.
+    /// future was dropped, or its [timeout](SwitchCall::timeout) or the connection's
+    /// [`call_timeout`](crate::Connection::call_timeout) was over, the connection is closed. Nothing
+    /// else can be sent before the peer has answered, also after such a timeout: where that is too
+    /// long, close the connection.
     pub fn switch_protocol<C: ProtocolSwitch>(&self, command: C) -> SwitchCall<'static, C::Error> {
         SwitchCall(Asks::typed(self, command, hand_over).switch_to(Then::HandOver))
     }
@@ -107,7 +108,11 @@ impl Peer {
 pub struct SwitchCall<'a, E = NoError>(Asks<'a, Switched, E>);
 
 impl<E> SwitchCall<'_, E> {
-    /// Sets how long the peer may take to answer: see [`Call::timeout`](crate::Call::timeout).
+    /// Sets how long the peer may take to answer: see [`Call::timeout`](crate::Call::timeout). If it
+    /// agrees after that time, the connection is closed.
+    ///
+    /// What was queued before the question is still sent once the peer has agreed, and a peer that
+    /// does not read holds that up. `tokio::time::timeout` around the whole future bounds that too.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }
