@@ -198,7 +198,8 @@ impl Pair {
     }
 
     /// What calls cost once everything has its size: each of `callers` makes so many, one after
-    /// the other.
+    /// the other. Those are fewer than there are before a side tries by the clock whether to send its answers
+    /// in portions (`amp-core/src/proto/portions.rs`), which takes more writes.
     fn cost<F>(
         &self,
         callers: u64,

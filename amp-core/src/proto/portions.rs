@@ -9,8 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-/// So few calls are always one portion, and none is smaller. The smaller the first is, the sooner the peer is at
-/// work.
+/// So few calls are always one portion, and none is smaller.
 const LEAST: usize = 2;
 
 /// None is larger: by then a write costs little of what the calls do.
@@ -29,82 +28,49 @@ const STRETCHES: u8 = 8;
 /// Portions are kept where they were clearly faster in so many of those pairs.
 const WINS: u8 = 3;
 
-/// A stretch begins with so many calls that do not count, while both sides find their pace,
-const PASSED: usize = 128;
+/// So many calls at the beginning of a stretch do not count, while both sides find their pace.
+const PASSED: usize = 512;
 
-/// and then so many do.
-const COUNTED: usize = 384;
+/// So many calls count behind them.
+const COUNTED: usize = 1536;
 
-/// How many calls the outcome holds at first, before it is tried again. It doubles while it stays the same.
-const KEPT: usize = 1 << 16;
+/// Where a call comes less often, nobody is in a hurry. What such a stretch takes says more of how long the peer
+/// has nothing to ask than of anything else, so it ends the trial.
+const SELDOM: Duration = Duration::from_micros(50);
 
-/// And at most.
-const KEPT_MOST: usize = 1 << 20;
+/// How many calls the outcome holds at first, before it is tried again. That doubles while the outcome stays the
+/// same.
+const KEPT: usize = 1 << 18;
+
+/// How many calls an outcome holds at most.
+const KEPT_MOST: usize = 1 << 21;
 
 /// How the calls that were received at once are shared out.
 #[derive(Debug)]
 pub(crate) struct Portions {
-    /// Whether they are, where there are neither too few nor too many.
-    cuts: bool,
+    trial: Trial,
     /// How many calls are begun before what is there is sent.
     size: usize,
     /// Whether that many were begun, and others are left.
     is_cut: bool,
-    /// How many calls came since the last look at the clock, and how many there are until the next.
-    calls: usize,
-    until: usize,
-    /// Which stretch is tried; [`STRETCHES`] when none is.
-    stretch: u8,
-    /// Since when its calls count.
-    since: Option<Instant>,
-    /// How long so many calls took in the last stretch without portions.
-    whole: Duration,
-    /// How many pairs were faster with them.
-    wins: u8,
-    /// How many calls the next outcome holds, if it is the same, and what the last one was.
-    kept: usize,
-    before: bool,
 }
 
 impl Default for Portions {
     fn default() -> Self {
-        Self {
-            cuts: false,
-            size: usize::MAX,
-            is_cut: false,
-            calls: 0,
-            until: UNTRIED,
-            stretch: STRETCHES,
-            since: None,
-            whole: Duration::ZERO,
-            wins: 0,
-            kept: KEPT,
-            before: false,
-        }
+        Self { trial: Trial::default(), size: usize::MAX, is_cut: false }
     }
 }
 
 impl Portions {
-    /// Begins a portion of so many calls that wait. What was received at once is cut where this side
-    /// `answers_only`: calls of its own are sent when those who made them have had their turn.
+    /// Begins a portion of so many calls that wait. The first portion of what was received at once says how
+    /// large all of them are. `may_cut` is false where all are to be begun at once.
     #[inline]
-    pub(crate) fn begin(
-        &mut self,
-        waiting: usize,
-        answers_only: bool,
-        now: impl FnOnce() -> Instant,
-    ) {
-        if self.is_cut {
-            self.is_cut = false;
-            return;
-        }
-        self.calls += waiting;
-        if self.calls >= self.until {
-            self.look(now());
-        }
-        self.size = usize::MAX;
-        if self.cuts && answers_only && (LEAST + 1..=MANY).contains(&waiting) {
-            self.size = (waiting * waiting / 128).clamp(LEAST, MOST);
+    pub(crate) fn begin(&mut self, waiting: usize, may_cut: bool) {
+        let goes_on = std::mem::take(&mut self.is_cut);
+        if !may_cut || !self.trial.cuts {
+            self.size = usize::MAX;
+        } else if !goes_on {
+            self.size = size(waiting);
         }
     }
 
@@ -121,12 +87,81 @@ impl Portions {
         self.is_cut
     }
 
-    /// What was received is dealt with.
+    /// Nothing is left that could be begun now.
     #[inline]
     pub(crate) fn end(&mut self) {
         self.is_cut = false;
     }
 
+    /// So many calls were begun.
+    #[inline]
+    pub(crate) fn count(&mut self, begun: usize, now: impl FnOnce() -> Instant) {
+        self.trial.calls += begun;
+        if self.trial.calls >= self.trial.until {
+            self.trial.look(now());
+        }
+    }
+
+    /// Ones that cut whatever they may.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn cutting() -> Self {
+        let trial = Trial { cuts: true, until: KEPT, ..Trial::default() };
+        Self { trial, ..Self::default() }
+    }
+}
+
+/// How large the portions of so many calls are. The fewer are in flight, the sooner the peer has nothing to do, and
+/// the earlier the first answers are to reach it: of 16 calls two, of 32 a quarter. What was received grows with
+/// that, so a square gives both.
+#[inline]
+fn size(waiting: usize) -> usize {
+    match waiting {
+        0..=LEAST => usize::MAX,
+        _ if waiting > MANY => usize::MAX,
+        _ => (waiting * waiting / 128).clamp(LEAST, MOST),
+    }
+}
+
+/// Which is faster, by a clock.
+#[derive(Debug)]
+struct Trial {
+    /// Whether portions are tried, or were found to be faster.
+    cuts: bool,
+    /// How many calls were begun since the last look at the clock.
+    calls: usize,
+    /// How many are begun until the next one.
+    until: usize,
+    /// Which stretch is tried; [`STRETCHES`] while an outcome holds.
+    stretch: u8,
+    /// Since when its calls count.
+    since: Option<Instant>,
+    /// How long a call took in the last stretch without portions.
+    whole: Duration,
+    /// How many pairs were faster with them.
+    wins: u8,
+    /// The last outcome.
+    cut: bool,
+    /// How many calls the next one holds, if it is the same.
+    kept: usize,
+}
+
+impl Default for Trial {
+    fn default() -> Self {
+        Self {
+            cuts: false,
+            calls: 0,
+            until: UNTRIED,
+            stretch: STRETCHES,
+            since: None,
+            whole: Duration::ZERO,
+            wins: 0,
+            cut: false,
+            kept: KEPT,
+        }
+    }
+}
+
+impl Trial {
     /// A part of a stretch is over, or the time of an outcome is.
     #[inline(never)]
     fn look(&mut self, now: Instant) {
@@ -142,16 +177,20 @@ impl Portions {
             return;
         };
         let each = now.duration_since(since) / u32::try_from(calls).unwrap_or(u32::MAX);
+        if each > SELDOM {
+            self.decide(false);
+            return;
+        }
         if !self.cuts {
             self.whole = each;
-        } else if each * 8 < self.whole * 7 {
+        } else if each * 16 < self.whole * 15 {
             self.wins += 1;
         }
         self.stretch += 1;
         if self.stretch < STRETCHES {
             self.begin_stretch();
         } else {
-            self.decide();
+            self.decide(self.wins >= WINS);
         }
     }
 
@@ -160,18 +199,13 @@ impl Portions {
         self.until = PASSED;
     }
 
-    fn decide(&mut self) {
-        self.cuts = self.wins >= WINS;
-        self.kept = if self.cuts == self.before { self.kept } else { KEPT };
-        self.before = self.cuts;
+    fn decide(&mut self, cut: bool) {
+        if cut != self.cut {
+            self.kept = KEPT;
+        }
+        (self.cuts, self.cut, self.stretch) = (cut, cut, STRETCHES);
         self.until = self.kept;
         self.kept = (2 * self.kept).min(KEPT_MOST);
-    }
-
-    /// Ones that cut all they are given.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn that_cut() -> Self {
-        Self { cuts: true, stretch: STRETCHES, until: KEPT, ..Self::default() }
     }
 }
 
@@ -183,8 +217,9 @@ mod tests {
     fn shared_out(portions: &mut Portions, calls: usize, now: Instant) -> Vec<usize> {
         let (mut left, mut sizes) = (calls, Vec::new());
         loop {
-            portions.begin(left, true, || now);
+            portions.begin(left, true);
             let begun = (1..left).find(|begun| portions.cut(*begun)).unwrap_or(left);
+            portions.count(begun, || now);
             sizes.push(begun);
             left -= begun;
             if left == 0 {
@@ -197,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_few_calls_are_one_portion_and_so_are_very_many() {
-        let (mut portions, now) = (Portions::that_cut(), Instant::now());
+        let (mut portions, now) = (Portions::cutting(), Instant::now());
         for (calls, sizes) in [
             (1, &[1][..]),
             (2, &[2]),
@@ -209,24 +244,27 @@ mod tests {
         ] {
             assert_eq!(shared_out(&mut portions, calls, now), sizes);
         }
-        portions.begin(50, false, || now);
-        assert!(!portions.cut(49), "it calls too, and sends all at once");
+        portions.begin(50, false);
+        assert!(!portions.cut(49), "all are to be begun at once");
+        portions.begin(50, true);
+        assert!(portions.cut(19));
+        portions.begin(31, false);
+        assert!(!portions.cut(30), "now they are");
     }
 
-    /// Deals with rounds of 16 calls, which take so many microseconds whole and in portions, until so many
-    /// calls are answered. How many of the rounds were cut.
+    /// Deals with rounds of 16 calls, each of which takes as long as `round` says of one that is cut or not,
+    /// until so many calls are answered. How many of the rounds were cut.
     fn answer(
         portions: &mut Portions,
         calls: usize,
-        whole: u64,
-        cut: u64,
         now: &mut Instant,
+        mut round: impl FnMut(bool) -> u64,
     ) -> usize {
         let mut cuts = 0;
         for _ in 0..calls / 16 {
             let is_cut = shared_out(portions, 16, *now).len() > 1;
             cuts += usize::from(is_cut);
-            *now += Duration::from_micros(if is_cut { cut } else { whole });
+            *now += Duration::from_micros(round(is_cut));
         }
         cuts
     }
@@ -238,17 +276,16 @@ mod tests {
         for (whole, cut, kept) in [(50, 25, true), (50, 40, true), (50, 48, false), (20, 30, false)]
         {
             let (mut portions, mut now) = (Portions::default(), Instant::now());
-            assert_eq!(answer(&mut portions, UNTRIED - 16, whole, cut, &mut now), 0);
-            let cuts = answer(&mut portions, TRIAL, whole, cut, &mut now);
+            let round = |is_cut| if is_cut { cut } else { whole };
+            assert_eq!(answer(&mut portions, UNTRIED - 16, &mut now, round), 0);
+            let cuts = answer(&mut portions, TRIAL, &mut now, round);
             assert!(cuts.abs_diff(TRIAL / 32) < 8, "half of {TRIAL} calls are tried in portions");
             let mut held = KEPT;
             for _ in 0..6 {
-                let cuts = answer(&mut portions, held, whole, cut, &mut now);
-                assert!(
-                    if kept { cuts > held / 17 } else { cuts < held / 1000 },
-                    "{cuts} of {held}"
-                );
-                answer(&mut portions, TRIAL, whole, cut, &mut now);
+                let cuts = answer(&mut portions, held, &mut now, round);
+                let as_found = if kept { cuts > held / 17 } else { cuts < held / 1000 };
+                assert!(as_found, "{cuts} rounds of {held} calls");
+                answer(&mut portions, TRIAL, &mut now, round);
                 held = (2 * held).min(KEPT_MOST);
             }
         }
@@ -257,16 +294,38 @@ mod tests {
     #[test]
     fn what_has_become_slower_is_found_out() {
         let (mut portions, mut now) = (Portions::default(), Instant::now());
-        answer(&mut portions, UNTRIED + TRIAL, 50, 25, &mut now);
-        answer(&mut portions, KEPT + TRIAL, 20, 30, &mut now);
-        assert_eq!(answer(&mut portions, KEPT / 2, 20, 30, &mut now), 0);
+        answer(&mut portions, UNTRIED + TRIAL, &mut now, |is_cut| if is_cut { 25 } else { 50 });
+        let slower = |is_cut| if is_cut { 30 } else { 20 };
+        answer(&mut portions, KEPT + TRIAL, &mut now, slower);
+        assert_eq!(answer(&mut portions, KEPT / 2, &mut now, slower), 0);
     }
 
     /// By a clock that stands still nothing is faster.
     #[test]
     fn what_is_as_fast_is_not_kept() {
         let (mut portions, mut now) = (Portions::default(), Instant::now());
-        answer(&mut portions, UNTRIED + TRIAL, 0, 0, &mut now);
-        assert_eq!(answer(&mut portions, KEPT / 2, 0, 0, &mut now), 0);
+        answer(&mut portions, UNTRIED + TRIAL, &mut now, |_| 0);
+        assert_eq!(answer(&mut portions, KEPT / 2, &mut now, |_| 0), 0);
+    }
+
+    #[test]
+    fn pauses_of_the_peer_decide_nothing() {
+        let (mut portions, mut now) = (Portions::default(), Instant::now());
+        // Whatever is cut comes at once, and else each call comes a second later.
+        let round = |is_cut| if is_cut { 10 } else { 1_000_000 };
+        answer(&mut portions, UNTRIED + TRIAL, &mut now, round);
+        assert_eq!(answer(&mut portions, KEPT / 2, &mut now, round), 0);
+    }
+
+    /// Calls that wait because as many run as may are looked at again and again.
+    #[test]
+    fn calls_that_are_not_begun_are_no_trial() {
+        let mut portions = Portions::default();
+        for _ in 0..1000 {
+            portions.begin(1000, true);
+            portions.count(0, || panic!("nothing was begun"));
+            portions.end();
+        }
+        assert_eq!(portions.trial.stretch, STRETCHES);
     }
 }

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWriteExt;
 
@@ -58,7 +58,7 @@ async fn calls_that_come_at_once_are_answered_in_portions() {
         let responders = Responders::new(()).respond_ping();
         let connection = Connection::with_transport(transport).responders(responders);
         let (peer, mut driver) = connection.start();
-        driver.drive.portions = Portions::that_cut();
+        driver.drive.portions = Portions::cutting();
         let mut own = pin!(peer.call_by_name("A", [("", ""); 0]));
         if asks {
             assert!(own.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -70,6 +70,32 @@ async fn calls_that_come_at_once_are_answered_in_portions() {
         assert_eq!(sends.load(Ordering::Relaxed), expected);
         assert_eq!(count.count(), 0, "all within one turn of its task");
     }
+}
+
+/// The stream breaks right behind what was received.
+#[tokio::test]
+async fn calls_before_a_mistake_are_all_begun_whatever_is_cut() {
+    let one_way = AmpBox::from_pairs([("_command", "Count")]).unwrap().to_bytes();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&begun);
+    let responders = Responders::new(()).respond_by_name("Count", move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(AmpBox::new()) }
+    });
+    let mut bytes = Some([&one_way.repeat(8)[..], b"\xff\xff"].concat());
+    let transport = Double::new().receives(move |buffer, _| match bytes.take() {
+        Some(bytes) => {
+            buffer.extend_from_slice(&bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+        None => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+    });
+    let connection = Connection::with_transport(transport).responders(responders);
+    let (_peer, mut driver) = connection.start();
+    driver.drive.portions = Portions::cutting();
+    let reason = driver.await;
+    assert!(matches!(reason, CloseReason::Protocol(_)), "{reason}");
+    assert_eq!(begun.load(Ordering::Relaxed), 8);
 }
 
 /// That the peer has gone is read only after the answers that wait for a later turn.

@@ -162,7 +162,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             let decoded = self.decode(hands);
             // Answers first: they wake callers, and free places among the outstanding calls.
             hands.wake(&mut self.inbound.callers);
-            self.start_calls(hands)?;
+            self.start_calls(decoded.is_err(), hands)?;
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered
             // even if the refusal closes the connection.

@@ -11,30 +11,36 @@ use crate::proto::wants::Public;
 impl<W: Clone, S: Default> Drive<W, S> {
     /// Begins the calls that were received. Most of them are answered at once, so this stops behind each
     /// [portion](crate::proto::portions), and while there is enough to be sent. Where the attachments that they
-    /// bring come near to their own limit, it goes on longer.
+    /// bring come near to their own limit, it goes on longer. What comes before a mistake is not cut: the end is
+    /// about to begin, and whoever has called is to find all of it begun.
     #[inline]
     pub(super) fn start_calls(
         &mut self,
+        before_mistake: bool,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
         if self.inbound.is_idle() {
             self.portions.end();
             return Ok(());
         }
-        self.begin_calls(hands)
+        // Calls of its own are sent when those who made them have had their turn.
+        let may_cut = self.answers_only && !before_mistake && !hands.public().any(Public::ENDING);
+        self.portions.begin(self.inbound.waiting(), may_cut);
+        let mut begun = 0;
+        let started = self.start_portion(&mut begun, hands);
+        self.portions.count(begun, || hands.now());
+        started
     }
 
-    fn begin_calls(
+    fn start_portion(
         &mut self,
+        begun: &mut usize,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
-        self.portions.begin(self.inbound.waiting(), self.answers_only, || hands.now());
-        let mut begun = 0;
         while !self.inbound.is_idle() && !self.stint.is_over() {
-            if self.portions.cut(begun) {
+            if self.portions.cut(*begun) {
                 return Ok(());
             }
-            begun += 1;
             if self.is_full() || hands.public().any(Public::CROWDED | Public::LOOK) {
                 self.look_at_news(hands);
                 if !self.may_start(hands) {
@@ -42,6 +48,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 }
             }
             let Some(received) = self.inbound.next_call() else { break };
+            *begun += 1;
             self.queued = true;
             self.stint.before_call(|| hands.now());
             // Behind a call that asks for a switch nothing is decoded: it is the last one.

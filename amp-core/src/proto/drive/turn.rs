@@ -30,7 +30,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
     ) -> Result<Next, CloseReason> {
         for _ in 0..TURNS_AT_ONCE {
             let next = self.turn(hands)?;
-            if next == Next::Again && self.portions.is_cut() {
+            // Unless others have their turn before more is sent.
+            if next == Next::Again && self.portions.is_cut() && !self.yielded {
                 continue;
             }
             if next != Next::Wait || self.park(hands) {
@@ -61,7 +62,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<Next, CloseReason> {
         // Calls that had to wait, when fewer run or there is room for their answers.
-        if let Err(reason) = self.start_calls(hands) {
+        if let Err(reason) = self.start_calls(false, hands) {
             hands.with(|core| core.close(reason));
         }
         // What comes in, when the transport has something or more may be read. Nothing does once the end has

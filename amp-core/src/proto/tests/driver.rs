@@ -99,7 +99,7 @@ impl Driver {
         if shares_threads {
             drive.inbound.share_threads();
             // Nobody makes so many calls here that both ways would be tried.
-            drive.portions = Portions::that_cut();
+            drive.portions = Portions::cutting();
         }
         Self {
             drive: Some(drive),
