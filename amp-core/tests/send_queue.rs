@@ -6,6 +6,7 @@ use amp_core::{AmpBox, CallError, Connection, Limits, Peer, Responders};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled};
 use tokio::sync::Semaphore;
@@ -202,6 +203,34 @@ async fn who_is_kept_and_not_polled_does_not_hold_up_those_behind_it() {
         let call = call.expect("no wait for who does not look").expect("a call");
         assert_eq!(call.get("_command"), Some(command.as_bytes()));
     }
+    behind.abort();
+}
+
+/// Its future is kept although it is over. Nobody waits until all are told, which takes a while.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_keeps_no_room_from_those_behind_it() {
+    let limits = Limits::default().send_queue(1);
+    let (peer, mut script) = Script::with_room(100, limited(limits));
+    let large = "x".repeat(5000);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut kept = Vec::new();
+    for (command, value) in [("First", &*large), ("Second", &*large), ("Late", "b")] {
+        let second = Duration::from_secs(1);
+        let mut call = Box::pin(peer.call_by_name(command, [("a", value)]).timeout(second));
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        kept.push(call);
+        settled().await;
+    }
+    let behind = tokio::spawn(peer.call_by_name("Behind", [("a", "b")]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let late = kept.last_mut().expect("it waits for room").as_mut().poll(&mut cx);
+    assert!(matches!(late, Poll::Ready(Err(CallError::Timeout { .. }))), "{late:?}");
+    let begun = tokio::time::Instant::now();
+    for command in ["First", "Second", "Behind"] {
+        let call = script.receive().await.expect("a call");
+        assert_eq!(call.get("_command"), Some(command.as_bytes()));
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "another is told in its place");
     behind.abort();
 }
 

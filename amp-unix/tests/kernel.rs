@@ -60,6 +60,36 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
     });
 }
 
+/// The socket is opened and looked at by its descriptor before it gets its mode.
+#[test]
+fn a_socket_that_cannot_be_opened_or_looked_at_leaves_nothing_behind() {
+    let name = "a_socket_that_cannot_be_opened_or_looked_at_leaves_nothing_behind";
+    in_filtering_process(name, || {
+        let opened = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let cases = [
+            (libc::SYS_openat, opened, libc::EMFILE),
+            (libc::SYS_openat, opened, libc::ENFILE),
+            (libc::SYS_statx, libc::AT_EMPTY_PATH, libc::ENOMEM),
+        ];
+        for (call, flags, errno) in cases {
+            let what = format!("{call} with {errno}");
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("socket");
+            let before = support::open_descriptors();
+            let runtime = runtime();
+            failing_with(call, 2, flags, errno, || {
+                let _entered = runtime.enter();
+                keeps_nothing(&what, || {
+                    assert_failed(UnixSocketListener::bind(&path), errno, &what);
+                });
+            });
+            drop(runtime);
+            assert_eq!(support::open_descriptors(), before, "{what}");
+            assert!(names(folder.path()).is_empty(), "{what}");
+        }
+    });
+}
+
 #[test]
 fn a_file_that_cannot_be_removed_stays_and_is_replaced_later() {
     if is_left_out() {

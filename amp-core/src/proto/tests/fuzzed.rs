@@ -1,12 +1,13 @@
 //! Steps as a fuzzer writes them: one byte says what happens, and those behind it how.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::Then;
 use super::pair::Which;
 use super::way::{Vigil, Way};
 use super::world::{Step, World};
-use crate::proto::Limits;
+use crate::proto::{FailurePolicy, Limits, Together};
 
 /// How many steps are taken at most, so that no input takes long.
 const STEPS: usize = 300;
@@ -35,6 +36,7 @@ pub fn take(bytes: &[u8]) {
         running_responders_max: responders + 2,
         send_queue: 600,
         send_queue_boxes: 6,
+        send_queue_max: if second & 0x10 == 0 { Limits::default().send_queue_max } else { 15_000 },
         unclaimed_attachments: 150,
         attachments_in_all: 1 << 20,
         ..Limits::default()
@@ -43,9 +45,11 @@ pub fn take(bytes: &[u8]) {
         watched,
         lends: first & 0x80 != 0,
         shares_threads: second & 0x40 != 0,
-        ..Way::default()
+        policy: if second & 4 == 0 { FailurePolicy::Stay } else { FailurePolicy::Close },
+        counts_all: true,
     });
-    let mut world = World::of(limits, None, ways);
+    let together = (second & 8 != 0).then(|| Arc::new(Together::new(1 << 20, responders + 1)));
+    let mut world = World::of(limits, together.as_ref(), ways);
     for which in Which::BOTH {
         world.pair.side(which).expects_switches = switches;
     }
@@ -153,7 +157,10 @@ impl Bytes<'_> {
             18 => Step::SendItems { by, size: self.size()?, attachments: self.attachments()? },
             19 => Step::WriteLent { by },
             20 => Step::Encode { by, begins: self.next()? % 2 == 0 },
-            21 => Step::Slow { of, each: Duration::from_millis(u64::from(self.next()? % 4)) },
+            21 => match self.next()? {
+                128.. => Step::FailUpgrade { of },
+                each => Step::Slow { of, each: Duration::from_millis(u64::from(each % 4)) },
+            },
             // Both sides have the same stream.
             _ if by == Which::Near => Step::Break,
             _ => Step::KeepRoom { by },
