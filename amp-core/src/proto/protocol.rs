@@ -95,7 +95,7 @@ impl<W> Protocol<W> {
     /// call still wants an answer.
     pub fn answer(&mut self, tag: &[u8], body: &mut Body) -> Result<(), BoxError> {
         self.core.answer(tag, body)?;
-        self.has_answered();
+        self.note_answer();
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl<W> Protocol<W> {
     /// for a protocol switch, boxes follow.
     pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
         self.core.fail(tag, code, description);
-        self.has_answered();
+        self.note_answer();
     }
 
     /// Returns what the received box means. A call that comes when the connection [is drained](Self::drain) is
@@ -225,7 +225,8 @@ impl<W> Protocol<W> {
     }
 
     /// Returns whether the connection is [drained](Self::drain) and all calls that the peer wants answers to are
-    /// answered.
+    /// answered. Answers are counted and their tags are not compared: one that a driver gives twice, or to
+    /// a tag that nobody has asked with, counts for another.
     pub fn has_drained(&self) -> bool {
         self.core.end().draining().is_some() && self.unanswered == 0
     }
@@ -285,11 +286,11 @@ impl<W> Protocol<W> {
 
     fn accept(&mut self, tag: &[u8], then: Then<()>) -> Result<(), SwitchRefused> {
         self.core.accept_switch(tag, then).map_err(|(_, refused)| refused)?;
-        self.has_answered();
+        self.note_answer();
         Ok(())
     }
 
-    fn has_answered(&mut self) {
+    fn note_answer(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 
