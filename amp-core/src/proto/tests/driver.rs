@@ -272,7 +272,7 @@ impl Side {
                     hands.end_begins();
                 }
                 drive.end(&mut hands);
-                let dropped = self.driver.dropped > 0 && !reason.is_fault_of_peer();
+                let dropped = self.driver.dropped > 0 && reason.is_absence();
                 assert!(!dropped, "what a peer leaves behind is begun, {reason:?}");
                 let refused = self.driver.was_refused || self.driver.upgrade_failed;
                 let breaks = incoming.broken || outgoing.refuses_bytes() || refused;
