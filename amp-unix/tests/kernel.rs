@@ -26,6 +26,21 @@ fn names(folder: &Path) -> Vec<PathBuf> {
 
 const CHMOD: &[c_long] = &[libc::SYS_chmod, libc::SYS_fchmodat, FCHMODAT2];
 
+/// A listener fails so while it is bound within `fails`, and nothing of it stays.
+fn leaves_nothing_behind(errno: i32, what: &str, fails: impl FnOnce(&mut (dyn FnMut() + Send))) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let before = support::open_descriptors();
+    let runtime = runtime();
+    fails(&mut || {
+        let _entered = runtime.enter();
+        keeps_nothing(what, || assert_failed(UnixSocketListener::bind(&path), errno, what));
+    });
+    drop(runtime);
+    assert_eq!(support::open_descriptors(), before, "{what}");
+    assert!(names(folder.path()).is_empty(), "{what}");
+}
+
 #[test]
 fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
     in_filtering_process("a_listener_that_cannot_be_set_up_leaves_nothing_behind", || {
@@ -43,19 +58,7 @@ fn a_listener_that_cannot_be_set_up_leaves_nothing_behind() {
         ];
         for (calls, errno) in cases {
             let what = format!("{calls:?} with {errno}");
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("socket");
-            let before = support::open_descriptors();
-            let runtime = runtime();
-            failing(calls, errno, || {
-                let _entered = runtime.enter();
-                keeps_nothing(&what, || {
-                    assert_failed(UnixSocketListener::bind(&path), errno, &what);
-                });
-            });
-            drop(runtime);
-            assert_eq!(support::open_descriptors(), before, "{what}");
-            assert!(names(folder.path()).is_empty(), "{what}");
+            leaves_nothing_behind(errno, &what, |bind| failing(calls, errno, bind));
         }
     });
 }
@@ -73,19 +76,7 @@ fn a_socket_that_cannot_be_opened_or_looked_at_leaves_nothing_behind() {
         ];
         for (call, flags, errno) in cases {
             let what = format!("{call} with {errno}");
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("socket");
-            let before = support::open_descriptors();
-            let runtime = runtime();
-            failing_with(call, 2, flags, errno, || {
-                let _entered = runtime.enter();
-                keeps_nothing(&what, || {
-                    assert_failed(UnixSocketListener::bind(&path), errno, &what);
-                });
-            });
-            drop(runtime);
-            assert_eq!(support::open_descriptors(), before, "{what}");
-            assert!(names(folder.path()).is_empty(), "{what}");
+            leaves_nothing_behind(errno, &what, |bind| failing_with(call, 2, flags, errno, bind));
         }
     });
 }

@@ -285,8 +285,8 @@ fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() 
     world.finish();
 }
 
-#[test]
-fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
+/// The far side has made five calls, and what both hold counts.
+fn with_five_calls_that_count() -> (Arc<Together>, World) {
     let together = Arc::new(Together::new(1 << 20, 100));
     let ways = [Way::default(); 2];
     let mut world = World::of(Limits::default(), Some(&together), ways);
@@ -297,6 +297,12 @@ fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
         world.take(&Step::Call { by: Far, size: 0, attachments: 0 });
     }
     run(&mut world, Far);
+    (together, world)
+}
+
+#[test]
+fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
+    let (together, mut world) = with_five_calls_that_count();
     world.pair.pipe(Near).room = 10;
     run(&mut world, Near);
     for _ in 0..5 {
@@ -318,16 +324,7 @@ fn what_a_side_holds_counts_among_all_until_it_holds_it_no_more() {
 /// The driver has it all from the queue in the turn in which the stream takes nothing more.
 #[test]
 fn what_cannot_leave_counts_in_the_turn_in_which_it_was_to() {
-    let together = Arc::new(Together::new(1 << 20, 100));
-    let ways = [Way::default(); 2];
-    let mut world = World::of(Limits::default(), Some(&together), ways);
-    for which in Which::BOTH {
-        world.pair.pipe(which).open();
-    }
-    for _ in 0..5 {
-        world.take(&Step::Call { by: Far, size: 0, attachments: 0 });
-    }
-    run(&mut world, Far);
+    let (together, mut world) = with_five_calls_that_count();
     run(&mut world, Near);
     world.pair.pipe(Near).room = 10;
     for _ in 0..5 {
