@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::command::Command;
+use super::driver::Driver;
 use super::pipe::Pipe;
 use super::seen::{Seen, TakenBack};
 use super::side::{DRIVER, Hosted, PINGER, Running, Side, asks, number};
@@ -103,12 +104,13 @@ impl Hands for AtWork<'_> {
         let received = self.incoming.receive(&mut driver.marks);
         let arrived = driver.marks[before..].iter();
         attachments.extend(arrived.map(|(_, mark)| Arc::new(*mark) as Attachment));
-        driver.received += received.len() as u64;
-        driver.unread.extend_from_slice(&received);
-        let behind = std::mem::take(&mut driver.behind);
-        let count = behind.len() + received.len();
-        bytes.extend_from_slice(&behind);
+        let before = bytes.len();
+        bytes.extend_from_slice(&std::mem::take(&mut driver.behind));
         bytes.extend_from_slice(&received);
+        let received = &bytes[before..];
+        let count = received.len();
+        driver.received += count as u64;
+        driver.unread.extend_from_slice(received);
         if count == 0 && !self.incoming.is_at_end() {
             driver.waits_to_read = true;
             return Poll::Pending;
@@ -155,7 +157,11 @@ impl Hands for AtWork<'_> {
             assert!(silent, "nothing is sent behind a switch that both sides do not know of");
         }
         if matches!(leaving, Leaving::Upgrade(())) {
-            self.side.driver.behind = rest.bytes;
+            // The other transport has these bytes, and the connection receives them from it.
+            let Driver { behind, received, unread, .. } = &mut self.side.driver;
+            *behind = rest.bytes;
+            *received -= behind.len() as u64;
+            unread.truncate(unread.len() - behind.len());
         }
     }
 
