@@ -2,19 +2,21 @@
 
 mod support;
 
+use amp_core::argument::FromConnection;
 use amp_core::tls::{
     self, Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls, TlsError,
     dangerous,
 };
 use amp_core::{
-    AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, Peer,
-    ProtocolSwitch, ReceivedCall, Responders, Switched,
+    AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
+    NoError, Peer, ProtocolSwitch, ReceivedCall, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Script, echo, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio_util::io::InspectWriter;
 
 /// A certificate that vouches for itself, with its key, as PEM.
@@ -278,6 +280,98 @@ async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     assert_eq!(heard.recv().await, Some(()), "it was queued");
     closing.await.unwrap();
     assert!(starting.await.unwrap().is_ok());
+}
+
+/// Waits until it is let go.
+#[derive(Command)]
+struct Hold {}
+
+/// Asks whether the peer has shown a certificate.
+#[derive(Command)]
+#[amp(response = Seen)]
+struct Look {}
+
+#[derive(Arguments, Debug, PartialEq)]
+struct Seen {
+    by_context: bool,
+    by_peer: bool,
+}
+
+/// Can be read where decoding sees a certificate.
+#[derive(Command)]
+struct LookAsArgument {
+    _certificates: FromConnection<PeerCertificates>,
+}
+
+fn looking(hold: &Arc<Notify>) -> Responders<Arc<Notify>> {
+    Responders::new(Arc::clone(hold))
+        .respond(async |context: Context<Arc<Notify>>, _: Hold| {
+            context.state().notified().await;
+            Ok::<_, NoError>(())
+        })
+        .respond(async |context: Context<Arc<Notify>>, _: Look| {
+            let by_peer = context.peer().get::<PeerCertificates>().is_some();
+            let by_context = context.get::<PeerCertificates>().is_some();
+            Ok::<_, NoError>(Seen { by_context, by_peer })
+        })
+        .respond(async |_: Context<Arc<Notify>>, _: LookAsArgument| Ok::<(), NoError>(()))
+}
+
+/// Anybody on the way may have sent what came in clear text, and it may wait until TLS is there: in a lane, or
+/// for a responder to be done.
+#[tokio::test]
+async fn calls_that_came_in_clear_text_are_not_of_whoever_shows_a_certificate() {
+    for in_lane in [true, false] {
+        let (certificate, hold) = (Certificate::new(), Arc::new(Notify::new()));
+        let mut far = looking(&hold);
+        if in_lane {
+            far = far.one_at_a_time();
+        }
+        let role = certificate.client();
+        let far = far.respond_start_tls(move |_, _: StartTls| {
+            let role = role.clone();
+            async { Ok::<_, NoError>(role) }
+        });
+        let (near, accepted) = tokio::io::duplex(1 << 16);
+        let near = Connection::new(near).responders(starting(certificate.server())).spawn();
+        let mut connection = Connection::new(accepted).responders(far);
+        if !in_lane {
+            connection = connection.limits(Limits::default().running_responders(1));
+        }
+        let far = connection.spawn();
+
+        // Polled in this order, so they are sent in it.
+        let clear = async {
+            let done = near.call_remote(Hold {});
+            let looked = near.call_remote(Look {});
+            let argument =
+                near.call_remote(LookAsArgument { _certificates: FromConnection(none()) });
+            tokio::join!(biased; done, looked, argument)
+        };
+        let secure = async {
+            if in_lane {
+                near.start_tls(StartTls, certificate.server()).await.unwrap();
+            } else {
+                // What was sent before is received before this asks.
+                far.start_tls(StartTls, certificate.client()).await.unwrap();
+            }
+            assert!(far.get::<PeerCertificates>().is_some());
+            hold.notify_one();
+        };
+        let ((done, looked, argument), ()) = tokio::join!(biased; clear, secure);
+        done.unwrap();
+        assert_eq!(looked.unwrap(), Seen { by_context: false, by_peer: false });
+        assert!(argument.is_err(), "{argument:?}");
+
+        let all = near.call_remote(Look {}).await.unwrap();
+        assert_eq!(all, Seen { by_context: true, by_peer: true });
+        near.call_remote(LookAsArgument { _certificates: FromConnection(none()) }).await.unwrap();
+    }
+}
+
+/// What is not sent.
+fn none() -> PeerCertificates {
+    PeerCertificates::new(Vec::new().into(), [])
 }
 
 #[derive(Command)]

@@ -24,6 +24,8 @@ pub struct Proto<'a> {
     attachments: &'a mut dyn Attachments,
     address: &'a PeerAddress,
     extensions: &'a Extensions,
+    /// Whether what is late among those is seen.
+    sees_late: bool,
     unknown_keys: UnknownKeys,
     /// How many boxes and lists inside of values are being read or written.
     nesting: usize,
@@ -49,6 +51,7 @@ impl<'a> Proto<'a> {
             attachments,
             address,
             extensions,
+            sees_late: true,
             unknown_keys: UnknownKeys::Ignore,
             nesting: 0,
             stack: 0,
@@ -73,6 +76,18 @@ impl<'a> Proto<'a> {
     pub fn with_decoded_bytes(mut self, decoded_bytes: usize) -> Self {
         self.budget = Budget::new(decoded_bytes);
         self
+    }
+
+    /// Sets whether [`get`](Self::get) gives what became known while the connection was open.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn seeing_late(mut self, sees_late: bool) -> Self {
+        self.sees_late = sees_late;
+        self
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn sees_late(&self) -> bool {
+        self.sees_late
     }
 
     /// Runs `f` with the context of no connection: no peer, no data, no attachments. The memory that
@@ -227,9 +242,11 @@ impl<'a> Proto<'a> {
         self.address
     }
 
-    /// Returns the value of type `T` that was attached to the connection as its data.
+    /// Returns the value of type `T` that was attached to the connection as its data. What a call has that
+    /// came before TLS was started does not see what that has brought, as
+    /// [`Peer::get`](crate::Peer::get) says.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.extensions.get()
+        self.extensions.seen(self.sees_late)
     }
 
     /// Sends an attachment beside the box that is being encoded, and returns the ordinal by which
@@ -388,9 +405,15 @@ impl Extensions {
 
     /// Returns the value of type `T`.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.seen(true)
+    }
+
+    /// As [`get`](Self::get), but what became known while the connection was open only if this says so.
+    pub(crate) fn seen<T: Any + Send + Sync>(&self, sees_late: bool) -> Option<&T> {
         match self.values.get(&TypeId::of::<T>()) {
             Some(value) => value.downcast_ref(),
-            None => self.late.get()?.downcast_ref(),
+            None if sees_late => self.late.get()?.downcast_ref(),
+            None => None,
         }
     }
 

@@ -472,7 +472,7 @@ impl Exchange {
         ampbox: &AmpBox,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> Result<A, DecodeError> {
-        let answer = self.peer.shared().decode_with(ampbox, self.number, read);
+        let answer = self.peer.decode_with(ampbox, self.number, read);
         self.number = None;
         self.ended(answer.is_ok());
         answer

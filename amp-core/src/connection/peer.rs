@@ -8,7 +8,7 @@ use super::polling::is_within_responder;
 use super::shared::{Shared, seen};
 use crate::argument::{PeerAddress, Proto};
 use crate::error::CloseReason;
-use crate::proto::Counters;
+use crate::proto::{Counters, IncomingCall};
 
 /// The other side of a connection: a handle that makes calls to it.
 ///
@@ -17,6 +17,8 @@ use crate::proto::Counters;
 #[derive(Clone)]
 pub struct Peer {
     handle: Arc<Handle>,
+    /// Whether it sees what became known of the peer while the connection was open.
+    sees_late: bool,
 }
 
 /// Keeps a connection open. It closes with the last peer.
@@ -30,7 +32,7 @@ impl Peer {
         let known: Weak<dyn Any + Send + Sync> = Arc::<Handle>::downgrade(&handle);
         // The first one counts: when that is gone, the connection is about to end.
         let _ = handle.shared.handle.set(known);
-        Self { handle }
+        Self { handle, sees_late: true }
     }
 
     /// Returns the peer that a value is encoded for or was received from, for an argument type that
@@ -39,17 +41,29 @@ impl Peer {
     ///
     /// The returned peer keeps the connection open, as any other does.
     pub fn of(proto: &Proto<'_>) -> Option<Self> {
-        proto.connection()?.downcast().ok().map(|handle| Self { handle })
+        let handle = proto.connection()?.downcast().ok()?;
+        Some(Self { handle, sees_late: proto.sees_late() })
     }
 
     /// The peer of a call that was received: `recent` stays with the driver from call to call.
     pub(super) fn recent(shared: &Arc<Shared>, recent: &mut Weak<Handle>) -> Self {
         if let Some(handle) = recent.upgrade() {
-            return Self { handle };
+            return Self { handle, sees_late: true };
         }
         let peer = Self::new(Arc::clone(shared));
         *recent = Arc::downgrade(&peer.handle);
         peer
+    }
+
+    /// The peer as of a call: whoever shows certificates has not made the calls that came before, in clear
+    /// text.
+    pub(crate) fn of_call(mut self, call: &IncomingCall) -> Self {
+        self.sees_late = call.is_upgraded();
+        self
+    }
+
+    pub(crate) fn sees_late(&self) -> bool {
+        self.sees_late
     }
 
     pub(super) fn handle(&self) -> Weak<Handle> {
@@ -153,9 +167,15 @@ impl Peer {
         &self.shared().address
     }
 
-    /// Returns the value of type `T` that was given to [`Connection::data`](crate::Connection::data).
+    /// Returns the value of type `T` that was given to [`Connection::data`](crate::Connection::data), or
+    /// that the transport has brought.
+    ///
+    /// What TLS has brought that was started on the open connection
+    /// ([`PeerCertificates`](crate::tls::PeerCertificates)) says nothing of calls that came before:
+    /// anybody on the way may have sent those. So the peer that such a call came with does not have it, however late that
+    /// is asked; one that [`spawn`](crate::Connection::spawn) has returned does.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.shared().extensions.get()
+        self.shared().extensions.seen(self.sees_late)
     }
 
     /// Returns counters of what has happened on the connection so far.

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, PoisonError, TryLockError};
 
+use super::peer::Peer;
 use super::shared::Shared;
 use crate::argument::{
     Attachment, AttachmentKind, Attachments, Carried, DecodeError, EncodeError, Proto,
@@ -80,6 +81,49 @@ impl Encoded<'_> {
     }
 }
 
+impl Peer {
+    /// Decodes what a box holds, by what `read` reads, claiming the attachments that it names.
+    pub(crate) fn decode_with<A>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Result<A, DecodeError> {
+        self.shared().read(ampbox, number, self.sees_late(), read).0
+    }
+
+    /// As [`decode_with`](Self::decode_with), for a call: what it claims counts until it is answered. Over the
+    /// limit it is dropped, and that is the error: what there are too many of, and how many there may
+    /// be. Says how many bytes of memory were spent.
+    pub(crate) fn decode_call<A>(
+        &self,
+        ampbox: &AmpBox,
+        number: Option<BoxNumber>,
+        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
+    ) -> Result<Decoded<A>, (LimitKind, usize)> {
+        let shared = self.shared();
+        let (arguments, count, spent) = shared.read(ampbox, number, self.sees_late(), read);
+        if let (Some(number), Ok(_)) = (number, &arguments) {
+            // The arguments are dropped with nothing locked.
+            shared.with(|state| state.core.hold(number, count))?;
+        }
+        Ok((arguments, spent))
+    }
+
+    /// Reads a value of so many bytes on its own, which claims no attachments.
+    pub(crate) fn read_value<T>(
+        &self,
+        len: usize,
+        read: impl FnOnce(&mut Proto<'_>) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let mut none = Vec::new();
+        let mut staging = Staging::new(self.shared(), &mut none);
+        let mut proto = self.shared().proto(&mut staging, self.sees_late());
+        proto.begin_value(len);
+        read(&mut proto)
+    }
+}
+
 impl Shared {
     /// Returns what attachments are that can be sent, if any can.
     #[inline]
@@ -115,17 +159,7 @@ impl Shared {
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
     ) -> Result<A, DecodeError> {
-        self.decode_with(ampbox, number, read_arguments)
-    }
-
-    /// As [`decode`](Self::decode), by what `read` reads.
-    pub(crate) fn decode_with<A>(
-        &self,
-        ampbox: &AmpBox,
-        number: Option<BoxNumber>,
-        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
-    ) -> Result<A, DecodeError> {
-        self.read(ampbox, number, read).0
+        self.read(ampbox, number, true, read_arguments).0
     }
 
     /// Decodes what a box holds, and says how many attachments were claimed, and how many bytes of
@@ -134,13 +168,12 @@ impl Shared {
         &self,
         ampbox: &AmpBox,
         number: Option<BoxNumber>,
+        sees_late: bool,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> (Result<A, DecodeError>, usize, usize) {
         let mut none = Vec::new();
         let mut staging = Staging { received: number.is_some(), ..Staging::new(self, &mut none) };
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
-            .with_unknown_keys(self.settings.unknown_keys)
-            .with_decoded_bytes(self.settings.limits.decoded_bytes);
+        let mut proto = self.proto(&mut staging, sees_late);
         if number.is_some() {
             proto.watch_values();
         }
@@ -154,36 +187,12 @@ impl Shared {
         (arguments, claims, spent)
     }
 
-    /// Reads a value of so many bytes on its own, which claims no attachments.
-    pub(crate) fn read_value<T>(
-        &self,
-        len: usize,
-        read: impl FnOnce(&mut Proto<'_>) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        let mut none = Vec::new();
-        let mut staging = Staging::new(self, &mut none);
-        let mut proto = Proto::new(&mut staging, &self.address, &self.extensions)
+    /// What something is read with that was received.
+    fn proto<'a>(&'a self, staging: &'a mut Staging<'_, '_>, sees_late: bool) -> Proto<'a> {
+        Proto::new(staging, &self.address, &self.extensions)
+            .seeing_late(sees_late)
             .with_unknown_keys(self.settings.unknown_keys)
-            .with_decoded_bytes(self.settings.limits.decoded_bytes);
-        proto.begin_value(len);
-        read(&mut proto)
-    }
-
-    /// As [`decode`](Self::decode), for a call: what it claims counts until it is answered. Over the
-    /// limit it is dropped, and that is the error: what there are too many of, and how many there may
-    /// be. Says how many bytes of memory were spent.
-    pub(crate) fn decode_call<A>(
-        &self,
-        ampbox: &AmpBox,
-        number: Option<BoxNumber>,
-        read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
-    ) -> Result<Decoded<A>, (LimitKind, usize)> {
-        let (arguments, count, spent) = self.read(ampbox, number, read);
-        if let (Some(number), Ok(_)) = (number, &arguments) {
-            // The arguments are dropped with nothing locked.
-            self.with(|state| state.core.hold(number, count))?;
-        }
-        Ok((arguments, spent))
+            .with_decoded_bytes(self.settings.limits.decoded_bytes)
     }
 
     /// The ordinal of the next attachment, unless a box is being encoded: then the driver is woken when that is

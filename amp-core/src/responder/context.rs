@@ -73,7 +73,7 @@ impl<S> Context<S> {
     }
 
     /// Returns the value of type `T` that was given to
-    /// [`Connection::data`](crate::Connection::data).
+    /// [`Connection::data`](crate::Connection::data), as [`Peer::get`] does.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.peer().get()
     }

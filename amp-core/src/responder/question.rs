@@ -158,6 +158,7 @@ pub(crate) type ErrorCode = Arc<OnceLock<Option<Bytes>>>;
 impl Asked {
     #[inline]
     fn new(peer: Peer, call: &IncomingCall, number: Option<BoxNumber>, asks_switch: bool) -> Self {
+        let peer = peer.of_call(call);
         let watch = peer.shared().watch(Side::Answering, call.command(), false);
         let tag = call.tag().map(|tag| {
             watch.tag(|| Plain(tag));
@@ -234,7 +235,7 @@ impl Asked {
         ampbox: &AmpBox,
         read: impl FnOnce(&AmpBox, &mut Proto<'_>) -> Result<A, DecodeError>,
     ) -> Result<A, Undeclared> {
-        let decoded = caught(|| self.peer.shared().decode_call(ampbox, self.number, read));
+        let decoded = caught(|| self.peer.decode_call(ampbox, self.number, read));
         let decoded = decoded.map_err(Undeclared::Panicked)?;
         self.read = true;
         let too_many = |(what, limit)| Undeclared::TooMany { what, limit };

@@ -116,7 +116,7 @@ impl<T> Parcel<T> {
                 let start = *at + 2;
                 *at = start + len;
                 let item = Value::from(&*list).part(start..*at);
-                Some(self.question.peer().shared().read_value(len, |proto| {
+                Some(self.question.peer().read_value(len, |proto| {
                     proto.nested(|proto| T::from_string_proto(item, proto))
                 }))
             }
@@ -134,7 +134,7 @@ impl<T> Parcel<T> {
                 T::from_box(ITEM, input, proto)
             })
         };
-        self.question.peer().shared().decode_with(ampbox, None, read)
+        self.question.peer().decode_with(ampbox, None, read)
     }
 
     pub(super) fn is_taken(&self) -> bool {

@@ -29,7 +29,8 @@
 //! another cryptography provider.
 //!
 //! The certificates that the peer has presented are part of the connection's data:
-//! `context.get::<PeerCertificates>()` returns them, and so does `get` of a [`Peer`](crate::Peer).
+//! `context.get::<PeerCertificates>()` returns them, and so does [`get`](crate::Peer::get) of a
+//! [`Peer`](crate::Peer).
 //!
 //! # How connections end
 //!

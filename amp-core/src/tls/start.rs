@@ -24,11 +24,10 @@ use crate::schema::{BoxSchema, WireTypes};
 /// What is said before TLS is started can be read and changed by anybody on the way, and so can
 /// the call itself be taken out. Where both sides know that they want TLS, begin with it.
 ///
-/// A call that came before is answered like any other, and its responder may still be running when
-/// the peer has shown its certificates. So [`PeerCertificates`](super::PeerCertificates) that are
-/// there say who the peer is by now, and not who made that call: a responder that goes by them
-/// looks before it first waits, or belongs to a set that is put in place after TLS was started
-/// ([`Peer::replace_responders`](crate::Peer::replace_responders)).
+/// A call that came before is answered like any other, and its responder may begin or still be running when
+/// the peer has shown its certificates. Those do not say who made that call, so its responder does not
+/// see them, however late it looks: neither by its [`Context`](crate::Context) nor by the peer that it has from there.
+/// See [`Peer::get`](crate::Peer::get).
 #[doc(alias = "startTLS")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartTls;

@@ -72,6 +72,8 @@ pub struct IncomingCall {
     pub(super) ampbox: AmpBox,
     pub(super) command: Pair,
     pub(super) ask: Option<Pair>,
+    /// Whether it came over the transport that a switch has brought.
+    pub(super) upgraded: bool,
 }
 
 impl IncomingCall {
@@ -83,6 +85,12 @@ impl IncomingCall {
     /// Returns the tag that the answer must have, or `None` when there must be no answer.
     pub fn tag(&self) -> Option<&[u8]> {
         self.ask.map(|ask| self.ampbox.value_of(ask))
+    }
+
+    /// Whether it came over the transport that a switch has brought.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded
     }
 
     /// Returns the whole box, reserved keys included.

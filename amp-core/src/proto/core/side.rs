@@ -303,7 +303,8 @@ impl<W, H: Host> Core<W, H> {
             }
             Kind::Call { command, ask } => {
                 self.counters.calls_received += 1;
-                Ok(Event::Called(IncomingCall { ampbox, command, ask }))
+                let upgraded = self.switch.has_upgraded();
+                Ok(Event::Called(IncomingCall { ampbox, command, ask, upgraded }))
             }
             Kind::Other => Err(ProtocolError::NoKind { pairs: ampbox.len() }),
         }
