@@ -8,6 +8,7 @@ use amp_core::{
     ProtocolSwitch, Responders, SwitchCall, Switched,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 use support::double::Double;
@@ -382,12 +383,27 @@ async fn a_peer_that_is_gone_when_it_is_decided_leaves_an_ended_stream() {
     assert_eq!(end.await.unwrap(), b"last words");
 }
 
+/// Counts in `asked` how often its responder is asked, and agrees.
+fn counting(asked: &Arc<AtomicUsize>) -> Responders {
+    let asked = Arc::clone(asked);
+    Responders::new(()).respond_by_name("Echo", echo).respond_switch(move |_, _: SwitchToEcho| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        async { Ok(shout) }
+    })
+}
+
+/// Its responder may let in who comes behind the switch, so it is not asked.
 #[tokio::test]
 async fn a_switch_without_a_tag_cannot_be_agreed_to() {
-    let (_peer, mut script) = Script::start(|connection| connection.responders(switching()));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (_peer, mut script) = Script::start(|connection| connection.responders(counting(&asked)));
     script.send_box([("_command", "SwitchToEcho"), ("refuse", "False")]).await;
     script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
     script.expect([("_answer", "1")]).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    script.send(&ask("2", "False")).await;
+    script.expect([("_answer", "2")]).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -412,11 +428,14 @@ async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
 
 #[tokio::test]
 async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_on() {
-    async fn log_in(call: amp_core::ReceivedCall) -> Result<AmpBox, amp_core::RemoteError> {
-        call.peer.replace_responders(switching());
-        Ok(AmpBox::new())
-    }
-    let login = || Responders::new(()).respond_by_name("Login", log_in);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let login = || {
+        let asked = Arc::clone(&asked);
+        Responders::new(()).respond_by_name("Login", move |call: amp_core::ReceivedCall| {
+            call.peer.replace_responders(counting(&asked));
+            async { Ok(AmpBox::new()) }
+        })
+    };
     let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Login")]).unwrap().to_bytes();
 
     let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
@@ -425,12 +444,14 @@ async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_o
     script.send(&[&ask("2", "False")[..], b"behind"].concat()).await;
     script.expect([("_answer", "2")]).await;
     assert_eq!(script.receive_bytes(6).await, b"BEHIND");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 
     // Read together with the login, it was no switch when it was read.
     let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
     script.send(&[&call[..], &ask("2", "False")].concat()).await;
     script.expect([("_answer", "1")]).await;
     script.expect_unknown("2").await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "it was not asked");
     script.send(&ask("3", "False")).await;
     script.expect([("_answer", "3")]).await;
 }

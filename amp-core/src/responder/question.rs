@@ -348,22 +348,35 @@ impl Asked {
         }
     }
 
-    /// Agrees to the protocol switch.
-    pub(super) fn accept_switch(&mut self, then: Then) {
-        let Some(tag) = &self.tag else {
+    /// Whether a protocol switch can follow. If none can, the call is done with.
+    pub(super) fn may_switch(&mut self) -> bool {
+        if self.tag.is_none() {
             // As in Twisted, nothing follows: without an answer the peer cannot know from which
             // byte on the other protocol is spoken.
             tracing::debug!(command = %self.command(), "a switch that wants no answer is not made");
             self.has_answered(None);
             self.watch.end(Outcome::Done, None);
-            return;
-        };
-        if !self.asks_switch {
-            // It was read as any other call, and boxes may have been read behind it.
+            return false;
+        }
+        self.was_read_as_switch()
+    }
+
+    /// Whether nothing was read behind the call, as behind one that asks for a switch. It fails otherwise.
+    pub(super) fn was_read_as_switch(&mut self) -> bool {
+        if self.tag.is_some() && !self.asks_switch {
             let why = "its responder was added after the call had been read".to_owned();
             self.fail_undeclared(&Undeclared::Switch(why));
+            return false;
+        }
+        true
+    }
+
+    /// Agrees to the protocol switch.
+    pub(super) fn accept_switch(&mut self, then: Then) {
+        if !self.may_switch() {
             return;
         }
+        let Some(tag) = &self.tag else { return };
         let shared = self.peer.shared();
         match shared.with(|state| state.core.accept_switch(tag, then)) {
             Ok(()) => {

@@ -21,7 +21,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// the answer is sent. An error refuses the switch, and the connection goes on.
     ///
     /// Until it has decided nothing more is read from the peer: so it must not wait for an answer
-    /// of that peer, and it does not notice when the peer goes.
+    /// of that peer, and it does not notice when the peer goes. It is not asked where no switch can
+    /// follow: when the call wants no answer, or was read before this responder was put in place.
     ///
     /// ```
     /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
@@ -183,6 +184,10 @@ where
     }
 
     fn respond(&self, mut question: Question, _: &[u8], ampbox: &AmpBox) -> Responding {
+        // What a responder does for a switch, such as to let in whoever comes behind it, is not done for none.
+        if !question.may_switch() {
+            return None;
+        }
         let command = question.decode(ampbox)?;
         let context = Context::new(&self.state, question.peer());
         let decision = question.caught(|| (self.responder)(context, command))?;
@@ -214,6 +219,9 @@ where
     }
 
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        if !question.was_read_as_switch() {
+            return None;
+        }
         let call = ReceivedCall::of(&mut question, command, ampbox)?;
         let decision = question.caught(|| (self.responder)(call))?;
         Some(Box::pin(async move {
