@@ -13,8 +13,8 @@
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, BoxReader, Command, Context, NoError, Peer, Proto, ProtocolSwitch,
-    ReceivedCall, Responders, Switched,
+    AmpBox, Arguments, BoxReader, Command, Context, NoError, Peer, Proto, ReceivedCall, Responders,
+    Switched,
 };
 use amp_unix::Descriptor;
 use std::error::Error;
@@ -86,9 +86,8 @@ struct Content {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct Echo {}
-
-impl ProtocolSwitch for Echo {}
 
 #[derive(Command)]
 #[amp(one_way)]

@@ -9,8 +9,7 @@ use amp_core::router::Router;
 use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{self, Golden, SchemaRecord};
 use amp_core::{
-    CloseReason, Command, Connection, NoError, Peer, ProtocolSwitch, Responders, Switched, WireLog,
-    blocking,
+    CloseReason, Command, Connection, NoError, Peer, Responders, Switched, WireLog, blocking,
 };
 use std::time::Duration;
 use support::{echo, echoing};
@@ -18,9 +17,8 @@ use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 
 #[derive(Command)]
+#[amp(switch)]
 struct Other {}
-
-impl ProtocolSwitch for Other {}
 
 fn stream() -> DuplexStream {
     duplex(100).0

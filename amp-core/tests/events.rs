@@ -7,8 +7,7 @@ use amp_core::testing::pair;
 use amp_core::{
     AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
     Context, DecodeError, EncodeError, Failure, Limits, Listener, NoError, Peer, Proto,
-    ProtocolSwitch, ReceivedCall, RefusedAttachment, RemoteError, Responders, Transport, Value,
-    ValueWriter, serve,
+    ReceivedCall, RefusedAttachment, RemoteError, Responders, Transport, Value, ValueWriter, serve,
 };
 use bytes::BytesMut;
 use std::collections::BTreeMap;
@@ -128,9 +127,8 @@ struct Take {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct Change {}
-
-impl ProtocolSwitch for Change {}
 
 /// A value that travels beside the bytes.
 struct Beside;

@@ -2,10 +2,7 @@
 
 mod support;
 
-use amp_core::{
-    AmpBox, Command, Connection, Context, Limits, NoError, Peer, ProtocolSwitch, Responders,
-    Switched,
-};
+use amp_core::{AmpBox, Command, Connection, Context, Limits, NoError, Peer, Responders, Switched};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Script, echo, gated, settled, three_are_read_at_once};
@@ -331,11 +328,10 @@ async fn two_lanes_of_one_connection_are_two() {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct SwitchToNothing {
     refuse: bool,
 }
-
-impl ProtocolSwitch for SwitchToNothing {}
 
 fn with_switch(log: &Arc<Log>, in_the_lane: bool) -> Responders<Arc<Log>> {
     let switching = Responders::new(Arc::clone(log)).respond_switch(

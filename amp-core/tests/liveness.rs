@@ -5,7 +5,7 @@ mod support;
 use amp_core::streams::StreamOf;
 use amp_core::testing::pair;
 use amp_core::{AmpBox, CallError, CloseReason, Command, Connection, Limits, Peer, Ping};
-use amp_core::{NoError, ProtocolSwitch, Responders, Switched};
+use amp_core::{NoError, Responders, Switched};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{Script, echoing, gated, numbered, settled, turns_taken};
@@ -25,9 +25,8 @@ struct WithStream {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct SwitchToNothing {}
-
-impl ProtocolSwitch for SwitchToNothing {}
 
 fn idle(connection: Connection) -> Connection {
     connection.idle_timeout(10 * SECOND)

@@ -4,7 +4,7 @@ use amp_core::argument::Zlib;
 use amp_core::testing::pair;
 use amp_core::{
     AmpBox, Arguments, CallError, Command, Connection, Context, Failure, Limits, NoError, Peer,
-    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
+    ReceivedCall, RemoteError, Responders, Switched,
 };
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -50,9 +50,8 @@ struct Task {
 type State = (mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
 
 #[derive(Command)]
+#[amp(switch)]
 struct Switch {}
-
-impl ProtocolSwitch for Switch {}
 
 /// Calls the peer back, and blocks the thread until it has answered.
 fn call_back(peer: &Peer) {

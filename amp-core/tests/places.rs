@@ -2,9 +2,7 @@
 
 mod support;
 
-use amp_core::{
-    Command, Connection, NoError, Peer, ProtocolSwitch, Responders, Switched, serve, serve_with,
-};
+use amp_core::{Command, Connection, NoError, Peer, Responders, Switched, serve, serve_with};
 use std::sync::{Arc, Mutex};
 use support::scripted::{Scripted, scripted};
 use support::{echoing, numbered, settled};
@@ -13,9 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 #[derive(Command, Clone, Default)]
+#[amp(switch)]
 struct SwitchToNothing {}
-
-impl ProtocolSwitch for SwitchToNothing {}
 
 /// Responders that give away the streams that clients switch to.
 fn giving_away() -> (Responders, mpsc::UnboundedReceiver<Switched>) {

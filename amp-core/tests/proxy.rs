@@ -6,19 +6,17 @@ mod support;
 use amp_core::testing::pair;
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer,
-    ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
+    ReceivedCall, RemoteError, Responders, Switched,
 };
 use std::sync::{Arc, Mutex};
 use support::{Script, echo, numbered, settled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 
 #[derive(Command)]
-#[amp(error = NotToday)]
+#[amp(error = NotToday, switch)]
 struct SwitchToEcho {
     refuse: bool,
 }
-
-impl ProtocolSwitch for SwitchToEcho {}
 
 #[derive(CommandError, Debug, PartialEq, thiserror::Error)]
 enum NotToday {

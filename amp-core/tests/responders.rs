@@ -4,8 +4,8 @@
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError,
-    ProtocolSwitch, ReceivedCall, RemoteError, Respond, Responders, Switched, testing,
+    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, ReceivedCall,
+    RemoteError, Respond, Responders, Switched, testing,
 };
 use anyhow::Context as _;
 use std::error::Error;
@@ -92,7 +92,7 @@ async fn what_follows_an_answer_that_is_never_written_never_runs() {
 }
 
 #[derive(Command)]
-#[amp(error = ReadError)]
+#[amp(error = ReadError, switch)]
 struct Read {
     how: String,
 }
@@ -177,8 +177,6 @@ async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
     let ended = ended("anyhow").await;
     assert!(matches!(&ended, Err(CallError::Remote(error)) if error.is_unknown()), "{ended:?}");
 }
-
-impl ProtocolSwitch for Read {}
 
 struct Library;
 

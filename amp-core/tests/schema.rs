@@ -219,6 +219,15 @@ fn a_one_way_command_has_neither_response_nor_errors() {
 }
 
 #[derive(Command)]
+#[amp(switch)]
+struct Leave {}
+
+#[test]
+fn a_command_that_asks_for_a_switch_says_so() {
+    assert_schema::<Leave>("command Leave switch\n");
+}
+
+#[derive(Command)]
 #[amp(response = AmpBox, error = ByHandError)]
 struct ByHand {
     opaque: Opaque,
@@ -508,7 +517,7 @@ command _Schema
     #[cfg(feature = "tls")]
     {
         let mut schema = Schema::default();
-        schema.add_switch::<amp_core::tls::StartTls>();
+        schema.add::<amp_core::tls::StartTls>();
         let text = "#: Asks for TLS on this connection.\ncommand StartTLS switch\n";
         assert_eq!(schema.to_string(), text);
     }

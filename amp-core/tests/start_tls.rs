@@ -9,7 +9,7 @@ use amp_core::tls::{
 };
 use amp_core::{
     AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
-    NoError, Peer, ProtocolSwitch, ReceivedCall, Responders, Switched,
+    NoError, Peer, ReceivedCall, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::sync::{Arc, Mutex};
@@ -216,12 +216,10 @@ async fn without_a_certificate_there_is_no_tls_and_the_connection_goes_on() {
 
 /// Starts TLS for those who know the word.
 #[derive(Command)]
-#[amp(name = "start-tls-please", error = WrongWord)]
+#[amp(name = "start-tls-please", error = WrongWord, switch)]
 struct StartWithWord {
     word: String,
 }
-
-impl ProtocolSwitch for StartWithWord {}
 
 #[derive(CommandError, Debug, thiserror::Error)]
 enum WrongWord {
@@ -375,9 +373,8 @@ fn none() -> PeerCertificates {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct SwitchToText {}
-
-impl ProtocolSwitch for SwitchToText {}
 
 #[tokio::test]
 async fn tls_that_was_refused_does_not_take_the_place_of_a_later_switch() {

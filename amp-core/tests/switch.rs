@@ -5,7 +5,7 @@ mod support;
 
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, NoError, Peer,
-    ProtocolSwitch, Responders, SwitchCall, Switched,
+    Responders, SwitchCall, Switched,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,12 +19,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 #[derive(Command, Clone)]
-#[amp(error = NotToday)]
+#[amp(error = NotToday, switch)]
 struct SwitchToEcho {
     refuse: bool,
 }
-
-impl ProtocolSwitch for SwitchToEcho {}
 
 #[derive(CommandError, Debug, PartialEq, thiserror::Error)]
 enum NotToday {

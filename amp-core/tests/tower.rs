@@ -9,8 +9,7 @@ use amp_core::tower::{
 };
 use amp_core::{
     AmpBox, Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection,
-    Context, Limits, NoError, ProtocolSwitch, ReceivedCall, RemoteError, Responders, Switched,
-    testing,
+    Context, Limits, NoError, ReceivedCall, RemoteError, Responders, Switched, testing,
 };
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
@@ -496,9 +495,8 @@ async fn a_call_in_a_buffer_is_answered_when_the_buffer_lets_go_of_it() {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct SwitchToEcho {}
-
-impl ProtocolSwitch for SwitchToEcho {}
 
 #[tokio::test(start_paused = true)]
 async fn a_switch_goes_through_layers() {

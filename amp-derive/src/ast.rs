@@ -60,6 +60,8 @@ pub(crate) struct CommandAttributes {
     pub(crate) name: LitStr,
     pub(crate) one_way: bool,
     pub(crate) idempotent: bool,
+    /// The attribute that says that it asks for a protocol switch.
+    pub(crate) switch: Option<Ident>,
     pub(crate) strict: bool,
     pub(crate) response: Option<Type>,
     pub(crate) error: Option<Type>,
@@ -281,6 +283,7 @@ impl CommandAttributes {
                 "error",
                 "one_way",
                 "idempotent",
+                "switch",
                 "strict",
                 "bound",
                 "crate",
@@ -292,6 +295,7 @@ impl CommandAttributes {
             name: name_of(&input.ident),
             one_way: false,
             idempotent: false,
+            switch: None,
             strict: false,
             response: None,
             error: None,
@@ -313,6 +317,10 @@ impl CommandAttributes {
                 "idempotent" => {
                     attributes::flag(name, input)?;
                     parsed.idempotent = true;
+                }
+                "switch" => {
+                    attributes::flag(name, input)?;
+                    parsed.switch = Some(name.clone());
                 }
                 _ => {
                     attributes::flag(name, input)?;

@@ -43,6 +43,13 @@ pub(crate) fn command(attributes: &CommandAttributes, mistakes: &mut Mistakes) {
     if let Some(response) = attributes.response.as_ref().filter(|_| attributes.one_way) {
         mistakes.at(response, "a `one_way` command is never answered: it has no response");
     }
+    let Some(switch) = &attributes.switch else { return };
+    if attributes.one_way {
+        mistakes
+            .at(switch, "a `switch` is agreed to by an answer, which a `one_way` command has not");
+    } else if let Some(response) = &attributes.response {
+        mistakes.at(response, "a `switch` is agreed to without saying more: it has no response");
+    }
 }
 
 /// Checks the codes.

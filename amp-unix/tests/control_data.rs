@@ -72,9 +72,8 @@ struct Passed {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct Raw;
-
-impl amp_core::ProtocolSwitch for Raw {}
 
 fn responders() -> Responders {
     Responders::new(()).respond(|_, Pass { n, file }| async move {

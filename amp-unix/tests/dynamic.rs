@@ -5,8 +5,8 @@ mod support;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, Attachment, CallError, Command, Context, NoError, Peer, ProtocolSwitch,
-    ReceivedCall, RemoteError, Responders, Switched,
+    AmpBox, Arguments, Attachment, CallError, Command, Context, NoError, Peer, ReceivedCall,
+    RemoteError, Responders, Switched,
 };
 use amp_unix::Descriptor;
 use std::sync::Arc;
@@ -36,11 +36,10 @@ struct Keep {
 }
 
 #[derive(Command)]
+#[amp(switch)]
 struct Leave {
     file: Descriptor,
 }
-
-impl ProtocolSwitch for Leave {}
 
 fn schema() -> Arc<Schema> {
     let mut schema = Schema::default();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use amp_core::{Command, Connection, Peer, ProtocolSwitch, Responders, Switched, SwitchedParts};
+use amp_core::{Command, Connection, Peer, Responders, Switched, SwitchedParts};
 use amp_unix::{Descriptor, UnixTransport, take_descriptors};
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -17,9 +17,8 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 #[derive(Command, Clone)]
+#[amp(switch)]
 struct Leave;
-
-impl ProtocolSwitch for Leave {}
 
 /// Claims one descriptor.
 #[derive(Command, Debug)]

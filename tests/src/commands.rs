@@ -2,7 +2,7 @@
 //! `python/commands.py`.
 
 use amp_core::argument::{DateTime, Decimal};
-use amp_core::{Arguments, Command, CommandError, ProtocolSwitch};
+use amp_core::{Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 use bytes::Bytes;
 use num_bigint::BigInt;
@@ -251,13 +251,11 @@ pub struct Who {
 
 /// Makes the answering side echo every byte from its answer on.
 #[derive(Command, Clone, Debug)]
-#[amp(error = SwitchError)]
+#[amp(error = SwitchError, switch)]
 pub struct SwitchToEcho {
     /// Whether it is to be refused.
     pub refuse: Option<bool>,
 }
-
-impl ProtocolSwitch for SwitchToEcho {}
 
 /// Why there is no switch.
 #[derive(CommandError, Debug, PartialEq, thiserror::Error)]

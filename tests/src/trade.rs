@@ -3,7 +3,7 @@ use amp_core::argument::{
     Continued, ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, Zlib,
 };
 use amp_core::schema::Schema;
-use amp_core::{Argument, Arguments, Command, CommandError, ProtocolSwitch};
+use amp_core::{Argument, Arguments, Command, CommandError};
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -240,13 +240,11 @@ pub enum TalkError {
 
 /// Speaks something else afterwards.
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(error = TalkError)]
+#[amp(switch, error = TalkError)]
 pub struct Talk {
     /// `Unicode` on the wire.
     pub protocol: String,
 }
-
-impl ProtocolSwitch for Talk {}
 
 /// The errors that commands declare.
 #[derive(Clone, CommandError, Debug, PartialEq, thiserror::Error)]
@@ -329,7 +327,7 @@ pub fn schema() -> Schema {
     schema.add::<Close>();
     schema.add::<Everything>();
     schema.add::<Sell>();
-    schema.add_switch::<Talk>();
+    schema.add::<Talk>();
     schema.add::<Tick>();
     schema.add::<ListStock>();
     schema

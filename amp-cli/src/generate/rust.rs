@@ -167,16 +167,19 @@ impl<'a> Writer<'a> {
         type_name: &str,
     ) -> Result<(), Mistake> {
         self.secrets = &command.secrets;
+        // Without an answer nobody could agree to one.
+        let is_switch = command.is_switch && command.requires_answer;
         let mut options = Vec::new();
         if name != type_name {
             options.push(format!("name = {name:?}"));
         }
         options.extend((!command.requires_answer).then(|| "one_way".to_owned()));
         options.extend(command.is_idempotent.then(|| "idempotent".to_owned()));
+        options.extend(is_switch.then(|| "switch".to_owned()));
         options.extend(command.arguments.strict.then(|| "strict".to_owned()));
         let mut response = None;
         let is_empty = command.response.arguments.is_empty() && command.response.unknown.is_empty();
-        if command.requires_answer && !command.is_switch && !is_empty {
+        if command.requires_answer && !is_switch && !is_empty {
             let place = format!("{name}.response");
             let candidates = [format!("{type_name}Response")];
             response = Some(self.structure(&command.response, &place, &candidates, "An answer")?);
@@ -210,12 +213,7 @@ impl<'a> Writer<'a> {
         lines.push(format!("#[derive({})]", self.derives("Command", &command.arguments)));
         lines.extend(attribute(&options, ""));
         lines.extend(body(type_name, &fields));
-        if command.is_switch {
-            self.uses.name("amp_core", "ProtocolSwitch");
-            lines.extend([String::new(), format!("impl ProtocolSwitch for {type_name} {{}}")]);
-        }
         self.items.push(joined(&lines));
-        let is_switch = command.is_switch;
         let signature = Signature { command: type_name.to_owned(), response, error, is_switch };
         self.signatures.insert(name.to_owned(), signature);
         Ok(())
@@ -487,10 +485,7 @@ impl<'a> Writer<'a> {
     /// A function that says what all of it is on the wire.
     fn schema(&mut self, commands: &[(&str, &CommandSchema, String)]) {
         self.uses.name("amp_core::schema", "Schema");
-        let added = commands.iter().map(|(_, command, name)| {
-            let switch = if command.is_switch { "_switch" } else { "" };
-            format!("    schema.add{switch}::<{name}>();")
-        });
+        let added = commands.iter().map(|(_, _, name)| format!("    schema.add::<{name}>();"));
         let body = match &*added.collect::<Vec<_>>() {
             [] => "    Schema::default()".to_owned(),
             added => {

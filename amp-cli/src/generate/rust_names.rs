@@ -39,7 +39,6 @@ const TAKEN: &[&str] = &[
     "Packed",
     "PartialEq",
     "PathBuf",
-    "ProtocolSwitch",
     "Ready",
     "Responders",
     "Result",

@@ -131,6 +131,14 @@ fn schemas_of_a_thousand_commands_are_written_and_the_same_each_time() {
 }
 
 #[test]
+fn a_switch_to_which_nobody_can_agree_is_an_ordinary_notification() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("leap.schema"), "command Leap one-way switch\n").unwrap();
+    let code = text(&in_folder(folder.path(), &["generate", "rust", "leap.schema"]));
+    assert!(code.contains("#[amp(one_way)]\npub struct Leap;\n"), "{code}");
+}
+
+#[test]
 fn what_nobody_knows_is_for_a_person_to_write_once() {
     let folder = tempfile::tempdir().unwrap();
     let schema = folder.path().join("wire.schema");

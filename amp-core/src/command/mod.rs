@@ -20,4 +20,6 @@ pub(crate) use arguments::read_arguments;
 pub use error::{CommandError, NoError, include_errors};
 pub use ping::Ping;
 pub use reflect::{Reflect, Reflected};
+#[cfg(feature = "tokio")]
+pub(crate) use traits::check_switch;
 pub use traits::{Command, OneWay, ProtocolSwitch};

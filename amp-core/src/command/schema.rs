@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-use super::{Arguments, Command, CommandError, ProtocolSwitch};
+use super::{Arguments, Command, CommandError};
 use crate::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType, WireTypes, lines_of};
 
 impl Schema {
@@ -13,24 +13,10 @@ impl Schema {
     /// When another command of this name is there.
     #[track_caller]
     pub fn add<C: Command>(&mut self) {
-        self.add_as::<C>(&CommandSchema::of::<C>());
-    }
-
-    /// Adds the command `C`, which asks for a protocol switch.
-    ///
-    /// # Panics
-    ///
-    /// When another command of this name is there.
-    #[track_caller]
-    pub fn add_switch<C: ProtocolSwitch>(&mut self) {
-        self.add_as::<C>(&CommandSchema { is_switch: true, ..CommandSchema::of::<C>() });
-    }
-
-    #[track_caller]
-    fn add_as<C: Command>(&mut self, new: &CommandSchema) {
+        let new = CommandSchema::of::<C>();
         if let Some(other) = self.commands.insert(C::NAME.to_owned(), new.clone()) {
             let seen = type_name::<C>();
-            assert!(other == *new, "two different commands are named {:?}, one is {seen}", C::NAME);
+            assert!(other == new, "two different commands are named {:?}, one is {seen}", C::NAME);
         }
     }
 }
@@ -48,7 +34,7 @@ impl CommandSchema {
         let response = types.arguments::<C::Response>();
         Self {
             docs: lines_of(C::DOCS),
-            is_switch: false,
+            is_switch: C::IS_SWITCH,
             is_idempotent: C::IDEMPOTENT,
             secrets: types.into_secrets(),
             requires_answer: C::REQUIRES_ANSWER,

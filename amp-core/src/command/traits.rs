@@ -41,6 +41,10 @@ pub trait Command: Arguments + Send + 'static {
     /// calls again uses it, such as a [`reconnect::Client`](crate::reconnect::Client).
     const IDEMPOTENT: bool = false;
 
+    /// Says whether a call asks for a protocol switch, as one of Twisted's `ProtocolSwitchCommand` does.
+    /// Commands for which this is `true` implement [`ProtocolSwitch`] as well. This is not on the wire.
+    const IS_SWITCH: bool = false;
+
     /// A description of the command, for its [schema](crate::schema). The derive macro uses the doc
     /// comment.
     const DOCS: &'static str = "";
@@ -54,15 +58,38 @@ pub trait Command: Arguments + Send + 'static {
 
 /// A command that asks for a protocol switch, as Twisted's `ProtocolSwitchCommand`.
 ///
+/// `#[derive(Command)]` with `#[amp(switch)]` implements it.
 /// [`Peer::switch_protocol`](crate::Peer::switch_protocol) asks, and
-/// [`Responders::respond_switch`](crate::Responders::respond_switch) agrees or refuses.
+/// [`Responders::respond_switch`](crate::Responders::respond_switch) agrees or refuses. Neither compiles for
+/// a command whose [`IS_SWITCH`](Command::IS_SWITCH) is `false`, since schemas would have it as an ordinary
+/// one:
+///
+#[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+#[cfg_attr(feature = "tokio", doc = "```compile_fail")]
+/// # use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
+/// #[derive(Command)]
+/// struct SwitchToEcho {}
+///
+/// impl ProtocolSwitch for SwitchToEcho {}
+///
+/// Responders::new(()).respond_switch(async |_, _: SwitchToEcho| Ok(async |_: Switched| {}));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command that switches the protocol",
     label = "does not switch the protocol",
-    note = "say so: `impl amp_core::ProtocolSwitch for {Self} {{}}`"
+    note = "mark it `#[amp(switch)]`"
 )]
 #[doc(alias = "ProtocolSwitchCommand")]
 pub trait ProtocolSwitch: Command<Response = ()> {}
+
+/// Does not compile for a command that schemas would have as an ordinary one.
+#[cfg(feature = "tokio")]
+pub(crate) const fn check_switch<C: ProtocolSwitch>() {
+    assert!(
+        C::IS_SWITCH,
+        "a `ProtocolSwitch` says so in `Command::IS_SWITCH`, as by `#[amp(switch)]`"
+    );
+}
 
 /// A command that has no answer, as with Twisted's `requiresAnswer = False`.
 ///

@@ -12,7 +12,7 @@ use super::shared::{Then, seen};
 use super::switched::Switched;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxWriter};
-use crate::command::{CommandError, NoError, ProtocolSwitch};
+use crate::command::{CommandError, NoError, ProtocolSwitch, check_switch};
 use crate::error::{CallError, CloseReason};
 use crate::shorten::Shortened;
 
@@ -158,6 +158,7 @@ struct Asking<'a> {
 
 impl<T, E> Asks<'static, T, E> {
     fn typed<C: ProtocolSwitch>(peer: &Peer, command: C, follow: fn(Peer) -> Follows<T>) -> Self {
+        const { check_switch::<C>() };
         let write: Write<'_> = Box::new(move |out, proto| command.to_box(out, proto));
         let exchange = Exchange::new(peer.clone(), true, None);
         Self::new(exchange, Bytes::from_static(C::NAME.as_bytes()), write, follow)

@@ -30,7 +30,7 @@
 //! | `callRemote(Sum, a=1, b=2)` | [`peer.call_remote(Sum { a: 1, b: 2 })`](crate::Peer::call_remote) |
 //! | `callRemoteString` | [`Peer::call_by_name`](crate::Peer::call_by_name) |
 //! | `RemoteAmpError`, `UnknownRemoteError`, `UnhandledCommand` | [`CallError::Remote`](crate::CallError::Remote) |
-//! | `ProtocolSwitchCommand` | [`ProtocolSwitch`](crate::ProtocolSwitch) |
+//! | `ProtocolSwitchCommand` | `#[amp(switch)]`, [`ProtocolSwitch`](crate::ProtocolSwitch) |
 //! | `StartTLS` | `Peer::start_tls`, with the feature `tls` |
 //! | `self.transport.getPeer()` | [`Peer::peer_address`](crate::Peer::peer_address) |
 //! | `self.transport.loseConnection()` | [`Peer::close`](crate::Peer::close) |

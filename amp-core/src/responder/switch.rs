@@ -11,7 +11,7 @@ use super::question::Question;
 use super::responders::Ended;
 use super::{Context, Failure, Responders};
 use crate::boxes::AmpBox;
-use crate::command::{Command, ProtocolSwitch};
+use crate::command::{Command, ProtocolSwitch, check_switch};
 use crate::connection::{Switched, Then};
 use crate::proto::RemoteError;
 
@@ -25,12 +25,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// follow: when the call wants no answer, or was read before this responder was put in place.
     ///
     /// ```
-    /// use amp_core::{Command, NoError, ProtocolSwitch, Responders, Switched};
+    /// use amp_core::{Command, NoError, Responders, Switched};
     ///
     /// #[derive(Command)]
+    /// #[amp(switch)]
     /// struct SwitchToEcho {}
-    ///
-    /// impl ProtocolSwitch for SwitchToEcho {}
     ///
     /// let responders = Responders::new(()).respond_switch(async |_, _: SwitchToEcho| {
     ///     Ok(async |stream: Switched| {
@@ -151,6 +150,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
         R: Future<Output: 'static> + Send + 'static,
     {
+        const { check_switch::<C>() };
         let state = Arc::clone(&self.state);
         let switching = Switching::<S, F, C, R::Output> { state, responder, ended };
         self.add_typed::<C>(Arc::new(switching))

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::record::{self, Record, VARIABLE};
-use crate::command::{Command, ProtocolSwitch};
+use crate::command::Command;
 use crate::schema::{Change, Schema};
 
 /// A file that says what commands look like on the wire, so that a test fails when a change would
@@ -79,17 +79,6 @@ impl SchemaRecord {
     #[track_caller]
     pub fn command<C: Command>(mut self) -> Self {
         self.schema.add::<C>();
-        self
-    }
-
-    /// Adds a command that asks for a protocol switch.
-    ///
-    /// # Panics
-    ///
-    /// When another command of its name is there.
-    #[track_caller]
-    pub fn switch<C: ProtocolSwitch>(mut self) -> Self {
-        self.schema.add_switch::<C>();
         self
     }
 

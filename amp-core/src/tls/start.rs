@@ -49,6 +49,7 @@ impl Arguments for StartTls {
 impl Command for StartTls {
     const NAME: &'static str = "StartTLS";
     const DOCS: &'static str = "Asks for TLS on this connection.";
+    const IS_SWITCH: bool = true;
 
     type Response = ();
     type Error = NoError;

@@ -23,4 +23,12 @@ struct Whisper {
     defaulted: Group,
 }
 
+#[derive(Command)]
+#[amp(switch, one_way)]
+struct Jump {}
+
+#[derive(Command)]
+#[amp(switch, response = Group)]
+struct Turn {}
+
 fn main() {}

@@ -2,7 +2,7 @@
 
 use amp_core::streams::{SinkOf, StreamOf};
 use amp_core::{
-    Arguments, Command, CommandError, Context, NoError, ProtocolSwitch, Responders, Switched,
+    Arguments, Command, CommandError, Context, NoError, Responders, Switched,
 };
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -73,12 +73,10 @@ pub(crate) enum Failed {
 }
 
 #[derive(Command, Clone)]
-#[amp(error = Failed)]
+#[amp(error = Failed, switch)]
 pub(crate) struct Switch {
     pub(crate) refuse: bool,
 }
-
-impl ProtocolSwitch for Switch {}
 
 /// What a sink is given, and how it ends.
 #[derive(Clone, Copy)]

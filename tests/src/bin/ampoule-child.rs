@@ -4,10 +4,7 @@
 //! `ampoule-child --pipes 0 1` is a child with plain pipes. It serves ampoule's commands, and `Sum`,
 //! `Divide` and `CallBack` of the compliance suite. Its exit code is 0 if it was told to shut down.
 
-use amp_core::{
-    Arguments, CloseReason, Command, Context, Failure, NoError, ProtocolSwitch, Responders,
-    Switched,
-};
+use amp_core::{Arguments, CloseReason, Command, Context, Failure, NoError, Responders, Switched};
 use amp_tests::commands::{CallBack, Divide, DivideError, Quotient, Sum, Total};
 use amp_unix::inherited;
 use bytes::Bytes;
@@ -38,9 +35,8 @@ struct Response {
 /// Ends the child. The answer is a `QuitBox` in Twisted: an empty one, behind which its sender
 /// closes the connection. That is a switch to a protocol in which nothing is said.
 #[derive(Command)]
+#[amp(switch)]
 struct Shutdown;
-
-impl ProtocolSwitch for Shutdown {}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

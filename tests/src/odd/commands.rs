@@ -2,7 +2,7 @@
 use amp_core::argument::{Continued, Numbered, Zlib};
 use amp_core::schema::Schema;
 use amp_core::streams::{ByteStream, SinkOf, StreamOf};
-use amp_core::{Argument, Arguments, Command, CommandError, ProtocolSwitch};
+use amp_core::{Argument, Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -251,10 +251,8 @@ pub struct StreamOfCommand {
 
 /// The command `String`.
 #[derive(Clone, Command, Debug, PartialEq)]
-#[amp(name = "String")]
+#[amp(name = "String", switch)]
 pub struct StringCommand;
-
-impl ProtocolSwitch for StringCommand {}
 
 /// A box with `aKeyThatIsLongerThanALineOfTheFormatterSoThatTheWholeItemStaysAsItIsAndNothingIsPutIntoTheDocumentationOfIt`, `more`.
 #[rustfmt::skip]
@@ -355,7 +353,7 @@ pub fn schema() -> Schema {
     schema.add::<RespondersCommand>();
     schema.add::<ResultCommand>();
     schema.add::<StreamOfCommand>();
-    schema.add_switch::<StringCommand>();
+    schema.add::<StringCommand>();
     schema.add::<List>();
     schema.add::<ListStock>();
     schema.add::<ListStockCommand>();

@@ -1,5 +1,5 @@
 use amp_core::streams::StreamOf;
-use amp_core::{Arguments, Command, CommandError, ProtocolSwitch};
+use amp_core::{Arguments, Command, CommandError};
 use amp_unix::Descriptor;
 use bytes::Bytes;
 
@@ -47,9 +47,8 @@ pub(crate) struct Subscribed {
 
 /// Leaves for another protocol, in which nothing is said.
 #[derive(Command)]
+#[amp(switch)]
 pub(crate) struct Leave {}
-
-impl ProtocolSwitch for Leave {}
 
 /// Logs in.
 #[derive(Command)]
