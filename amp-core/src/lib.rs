@@ -226,7 +226,7 @@ pub use error::CallError;
 pub use observing::wire_log::{WireLine, WireLog};
 pub use proto::error::RemoteError;
 pub use proto::limit_kind::LimitKind;
-pub use proto::limits::Limits;
+pub use proto::limits::{Limits, LimitsError};
 pub use proto::reason::CloseReason;
 #[cfg(feature = "tokio")]
 pub use proto::{policy::FailurePolicy, refused::RefusedAttachment};

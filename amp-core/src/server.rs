@@ -96,7 +96,8 @@ pub fn serve<L: Listener, S: Send + Sync + 'static>(
 /// A panic in `prepare`, in [`on_connect`](Serve::on_connect) or in the listener costs the one
 /// connection that it happens for, unless the program is built with `panic = "abort"`. So if
 /// `prepare` always panics, the server starts all the same and then drops every connection.
-/// [`Connection::limits`] panics in that way when a limit is above its bound.
+/// [`Connection::limits`] panics in that way when a limit is above its bound: limits that are not known
+/// when the program is written pass [`Limits::check`](crate::Limits::check) before it serves.
 pub fn serve_with<L: Listener>(
     listener: L,
     prepare: impl FnMut(Connection) -> Connection + Send + 'static,

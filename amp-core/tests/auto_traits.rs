@@ -33,10 +33,11 @@ use amp_core::tower::{
 use amp_core::{
     AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
     Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
-    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, NamedCall, NamedCallWith,
-    NamedNotification, NamedNotificationWith, NoError, Notification, Peer, PeerAddress, Ping,
-    ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError, Responders, Serve, Shortened,
-    SwitchCall, Switched, SwitchedParts, UnknownKeys, WireLog, blocking,
+    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, LimitsError, NamedCall,
+    NamedCallWith, NamedNotification, NamedNotificationWith, NoError, Notification, Peer,
+    PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
+    Responders, Serve, Shortened, SwitchCall, Switched, SwitchedParts, UnknownKeys, WireLog,
+    blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -63,6 +64,7 @@ fn errors_go_anywhere() {
     error::<EncodeError>();
     error::<IntegerError>();
     error::<JsonError>();
+    error::<LimitsError>();
     error::<NoError>();
     error::<NoMoreAttempts>();
     error::<NotConnected>();

@@ -14,8 +14,8 @@ use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
     CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, LimitKind, Limits, NoError, PeerAddress, ReceivedCall, RefusedAttachment,
-    RemoteError, Report, Responders, Shortened,
+    EncodeErrorKind, LimitKind, Limits, LimitsError, NoError, PeerAddress, ReceivedCall,
+    RefusedAttachment, RemoteError, Report, Responders, Shortened,
 };
 use std::error::Error;
 use std::io;
@@ -350,6 +350,7 @@ async fn all() -> Vec<Box<dyn Error>> {
         .chain(boxed(call_errors().await))
         .chain(boxed(vec![clash()]))
         .chain(boxed(vec![schema_clash()]))
+        .chain(boxed::<LimitsError>(vec![Limits::default().send_queue_max(0).check().unwrap_err()]))
         .chain(boxed(vec![SAID.parse::<Decimal>().unwrap_err(), DecimalError::ExponentOutOfRange]))
         .chain(boxed::<SchemaError>(vec![SAID.parse::<Schema>().unwrap_err()]))
         .chain(boxed(sink_errors()))

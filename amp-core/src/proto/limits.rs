@@ -43,7 +43,8 @@ use crate::setters::setters;
 /// ```
 ///
 /// Three of these limits have a hard bound beside them, whose name ends in `_max`.
-/// [`Connection::limits`](crate::Connection::limits) panics when a limit is above its bound.
+/// [`Connection::limits`](crate::Connection::limits) panics when a limit is above its bound, and
+/// [`check`](Limits::check) says so before.
 ///
 /// # When reading stops
 ///
@@ -310,22 +311,68 @@ impl Limits {
         }
     }
 
-    /// What honest peers see is no more than the bound behind it, and what would bring a connection to a
-    /// stop, were it zero, is at least one.
+    /// Checks that no limit is above the bound behind it, which
+    /// [`Connection::limits`](crate::Connection::limits) panics of. A server whose limits are of a
+    /// configuration file checks them before it starts.
+    ///
+    /// ```
+    /// # use amp_core::Limits;
+    /// let error = Limits::untrusted().running_responders(300).check().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "a running_responders of 300 is over the running_responders_max of 256"
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When one is: the first of them.
+    pub fn check(&self) -> Result<(), LimitsError> {
+        for (limit, value, max) in [
+            ("running_responders", self.running_responders, self.running_responders_max),
+            ("running_bytes", self.running_bytes, self.running_bytes_max),
+            ("send_queue", self.send_queue, self.send_queue_max),
+        ] {
+            if value > max {
+                return Err(LimitsError { limit, value, max });
+            }
+        }
+        Ok(())
+    }
+
+    /// These limits, if they pass the [check](Limits::check). What would bring a connection to a stop, were it
+    /// zero, is at least one.
     #[track_caller]
     pub(crate) fn able_to_get_on(mut self) -> Self {
-        for (name, plain, max) in [
-            ("running_responders", &mut self.running_responders, &mut self.running_responders_max),
-            ("running_bytes", &mut self.running_bytes, &mut self.running_bytes_max),
-            ("send_queue", &mut self.send_queue, &mut self.send_queue_max),
-        ] {
-            assert!(*plain <= *max, "a {name} of {plain} is over the {name}_max of {max}");
-            *plain = (*plain).max(1);
-            *max = (*max).max(1);
+        if let Err(error) = self.check() {
+            panic!("{error}");
         }
-        self.send_queue_boxes = self.send_queue_boxes.max(1);
+        for limit in [
+            &mut self.running_responders,
+            &mut self.running_responders_max,
+            &mut self.running_bytes,
+            &mut self.running_bytes_max,
+            &mut self.send_queue,
+            &mut self.send_queue_max,
+            &mut self.send_queue_boxes,
+        ] {
+            *limit = (*limit).max(1);
+        }
         self
     }
+}
+
+/// A limit is above the bound behind it: see [`Limits::check`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {limit} of {value} is over the {limit}_max of {max}")]
+#[non_exhaustive]
+pub struct LimitsError {
+    /// The name of the limit. That of its bound ends in `_max` too.
+    pub limit: &'static str,
+    /// The limit.
+    pub value: usize,
+    /// The bound.
+    pub max: usize,
 }
 
 /// The limits of what a [`Protocol`](super::Protocol) holds.
@@ -363,21 +410,36 @@ mod tests {
     #[test]
     fn the_limits_that_there_are_get_on() {
         for limits in [Limits::default(), Limits::untrusted()] {
+            assert_eq!(limits.check(), Ok(()));
             assert_eq!(limits.able_to_get_on(), limits);
         }
     }
 
     #[test]
-    #[should_panic(
-        expected = "a running_responders of 10000 is over the running_responders_max of 8192"
-    )]
-    fn no_more_responders_run_than_may() {
-        Limits::default().running_responders(10_000).able_to_get_on();
+    fn a_limit_that_is_over_its_bound_is_named_with_both() {
+        let at_its_bound = Limits::default().running_responders(1 << 13).send_queue(64 << 20);
+        assert_eq!(at_its_bound.running_bytes(64 << 20).check(), Ok(()));
+        for (limits, said) in [
+            (
+                Limits::default().running_responders(10_000),
+                "a running_responders of 10000 is over the running_responders_max of 8192",
+            ),
+            (
+                Limits::default().running_bytes_max(0),
+                "a running_bytes of 33554432 is over the running_bytes_max of 0",
+            ),
+            (
+                Limits::default().send_queue(65 << 20),
+                "a send_queue of 68157440 is over the send_queue_max of 67108864",
+            ),
+        ] {
+            assert_eq!(limits.check().unwrap_err().to_string(), said);
+        }
     }
 
     #[test]
     #[should_panic(expected = "a running_bytes of 33554432 is over the running_bytes_max of 0")]
-    fn no_more_bytes_of_calls_are_held_than_may_be() {
+    fn a_connection_is_not_begun_with_one() {
         Limits::default().running_bytes_max(0).able_to_get_on();
     }
 }
