@@ -24,8 +24,8 @@ use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, St
 use amp_core::tcp::KeepaliveListener;
 use amp_core::testing::{Expected, Golden, PrintedRecord, Running, SchemaRecord, Script};
 use amp_core::tls::{
-    Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates, Role, StartTls,
-    StartTlsCall, TlsConfigError, TlsError, TlsListener,
+    Agreement, Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates, Role,
+    StartTls, StartTlsCall, TlsConfigError, TlsError, TlsListener,
 };
 use amp_core::tower::{
     ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, Run, TypedCalls,
@@ -90,6 +90,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<ArgumentSchema>();
     shared::<AttachmentKind>();
     shared::<Attempt>();
+    shared::<Agreement>();
     shared::<Authorities>();
     shared::<Body>();
     shared::<BoundRoute>();

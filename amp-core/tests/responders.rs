@@ -212,7 +212,7 @@ async fn whatever_way_a_call_is_answered_it_may_fail_as_its_command_does_not_dec
         set().try_respond_then(then),
         set().try_respond_switch(switch),
         #[cfg(feature = "tls")]
-        set().try_respond_start_tls(async |_, command: Read| {
+        set().try_respond_start_tls(async |_, command: Read| -> Result<amp_core::tls::Role, _> {
             fail(command)?;
             unreachable!("it always fails")
         }),

@@ -4,8 +4,8 @@ mod support;
 
 use amp_core::argument::FromConnection;
 use amp_core::tls::{
-    self, Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls, TlsError,
-    dangerous,
+    self, Agreement, Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls,
+    TlsError, dangerous,
 };
 use amp_core::{
     AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
@@ -204,6 +204,23 @@ async fn a_peer_that_says_nothing_is_given_up_when_the_caller_says() {
             assert_eq!(before.elapsed(), timeout, "of virtual time");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_is_given_up_when_the_responder_says() {
+    let handshake = Duration::from_secs(3);
+    let role = Certificate::new().server();
+    let responders = Responders::new(()).respond_start_tls(move |_, _: StartTls| {
+        let role = role.clone();
+        async move { Ok(Agreement::new(role).handshake_timeout(handshake)) }
+    });
+    let (peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let before = tokio::time::Instant::now();
+    script.send_box([("_ask", "1"), ("_command", "StartTLS")]).await;
+    script.expect([("_answer", "1")]).await;
+    let reason = peer.closed().await;
+    assert!(matches!(tls_error(&reason), TlsError::Timeout { after } if *after == handshake));
+    assert_eq!(before.elapsed(), handshake, "of virtual time");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Values {
     /// [`call_by_name_with`](crate::Peer::call_by_name_with) and its like.
     pub fn reading(
         schema: impl Borrow<BoxSchema>,
-    ) -> impl FnOnce(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<Self, DecodeError> {
+    ) -> impl Fn(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<Self, DecodeError> {
         move |input, proto| Self::from_box(schema.borrow(), input, proto)
     }
 

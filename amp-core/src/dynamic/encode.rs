@@ -40,7 +40,7 @@ impl Values {
     pub fn writing(
         self,
         schema: impl Borrow<BoxSchema>,
-    ) -> impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> {
+    ) -> impl Fn(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> {
         move |out, proto| self.to_box(schema.borrow(), out, proto)
     }
 

@@ -16,8 +16,8 @@ use crate::error::{CallError, NotConnectedKind};
 ///
 /// `T` is the response, and `E` are the errors that the command declares.
 /// [`call_remote`](super::Client::call_remote), [`call_by_name`](super::Client::call_by_name),
-/// [`notify`](super::Client::notify) and [`notify_by_name`](super::Client::notify_by_name) make it, and
-/// describe errors and cancel safety.
+/// [`notify`](super::Client::notify), [`notify_by_name`](super::Client::notify_by_name) and their `_with`
+/// variants make it, and describe errors and cancel safety.
 #[must_use = "a call is not made before it is awaited"]
 pub struct ClientCall<T, E = NoError> {
     /// Until the first poll.
@@ -30,15 +30,16 @@ pub struct ClientCall<T, E = NoError> {
 struct Planned<T, E> {
     link: Arc<Link>,
     request: Request,
-    send: SendOn<T, E>,
+    send: Box<SendOn<T, E>>,
     options: Options,
     idempotent: bool,
 }
 
 /// Sends a request on a connection, and waits for its answer if it wants one, within the time that is
 /// left for it.
-pub(super) type SendOn<T, E> =
-    for<'a> fn(&'a Peer, &'a mut Request, Option<Duration>) -> Boxed<'a, Result<T, CallError<E>>>;
+type SendOn<T, E> = dyn for<'a> Fn(&'a Peer, &'a mut Request, Option<Duration>) -> Boxed<'a, Result<T, CallError<E>>>
+    + Send
+    + Sync;
 
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -47,9 +48,17 @@ impl<T, E> ClientCall<T, E> {
         link: &Arc<Link>,
         idempotent: bool,
         request: Request,
-        send: SendOn<T, E>,
+        send: impl for<'a> Fn(
+            &'a Peer,
+            &'a mut Request,
+            Option<Duration>,
+        ) -> Boxed<'a, Result<T, CallError<E>>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Self {
         let (link, options) = (Arc::clone(link), link.options);
+        let send = Box::new(send);
         let planned = Planned { link, request, send, options, idempotent };
         Self { planned: Some(planned), made: None }
     }

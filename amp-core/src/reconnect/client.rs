@@ -8,7 +8,8 @@ use super::link::Link;
 use super::request::Request;
 use super::state::State;
 use super::supervisor::Stop;
-use crate::boxes::AmpBox;
+use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxReader, BoxWriter};
 use crate::command::{Command, OneWay};
 use crate::connection::{Drained, Peer};
 use crate::error::{CallError, NotConnected, NotConnectedKind};
@@ -113,6 +114,44 @@ impl Client {
         })
     }
 
+    /// Calls a command by its name, with what `write` writes as arguments, and returns what `read` reads
+    /// from the answer: as [`call_by_name`](Client::call_by_name), for values that need the connection,
+    /// such as attachments. `write` writes once for each time that the call is sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_by_name`](Client::call_by_name), and what the closures return.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Peer::call_by_name_with`], while there is a connection.
+    pub fn call_by_name_with<T: 'static>(
+        &self,
+        command: impl AsRef<[u8]>,
+        write: impl FnMut(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>
+        + Send
+        + 'static,
+        read: impl Fn(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<T, DecodeError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> ClientCall<T> {
+        let request = Request::by_name_with(command.as_ref(), write);
+        let read = Arc::new(read);
+        ClientCall::new(&self.link, false, request, move |peer, request, left| {
+            let (command, read) = (request.command(), Arc::clone(&read));
+            Box::pin(async move {
+                peer.call_by_name_with_written(
+                    &command,
+                    left,
+                    |out, proto| request.write(out, proto),
+                    |input, proto| read(input, proto),
+                )
+                .await
+            })
+        })
+    }
+
     /// Sends a command by its name that wants no answer, with arguments as they are on the wire. It is
     /// sent once, unless it is marked as [`idempotent`](ClientCall::idempotent).
     ///
@@ -133,6 +172,28 @@ impl Client {
         V: AsRef<[u8]>,
     {
         let request = Request::by_name(command.as_ref(), AmpBox::from_pairs(arguments));
+        ClientCall::new(&self.link, false, request, notify)
+    }
+
+    /// Sends a command by its name that wants no answer, with what `write` writes as arguments: as
+    /// [`notify_by_name`](Client::notify_by_name), for values that need the connection. `write` writes once
+    /// for each time that the command is sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](Client::notify), and what `write` returns.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`notify`](Client::notify).
+    pub fn notify_by_name_with(
+        &self,
+        command: impl AsRef<[u8]>,
+        write: impl FnMut(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>
+        + Send
+        + 'static,
+    ) -> ClientCall<()> {
+        let request = Request::by_name_with(command.as_ref(), write);
         ClientCall::new(&self.link, false, request, notify)
     }
 

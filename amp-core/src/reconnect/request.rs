@@ -27,15 +27,25 @@ impl Request {
     }
 
     pub(super) fn by_name(command: &[u8], arguments: Result<AmpBox, BoxError>) -> Self {
+        Self::by_name_with(command, move |out, _| {
+            Ok(out.put_box(arguments.as_ref().map_err(Clone::clone)?)?)
+        })
+    }
+
+    pub(super) fn by_name_with(
+        command: &[u8],
+        mut write: impl FnMut(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError>
+        + Send
+        + 'static,
+    ) -> Self {
         let command = Bytes::copy_from_slice(command);
         let name = command.clone();
         Self {
             command,
             typed: false,
-            write: Box::new(move |out, _| {
-                let arguments = arguments.as_ref().map_err(Clone::clone)?;
+            write: Box::new(move |out, proto| {
                 check_command(&name)?;
-                Ok(out.put_box(arguments)?)
+                write(out, proto)
             }),
             written: false,
         }

@@ -64,5 +64,5 @@ pub use config::{ClientCertificates, client_config, server_config};
 pub use error::{TlsConfigError, TlsError};
 pub use handshake::{Handshake, Role, client, connect, server};
 pub use listener::{AcceptStream, TlsListener};
-pub use start::{StartTls, StartTlsCall};
+pub use start::{Agreement, StartTls, StartTlsCall};
 pub use tokio_rustls::rustls;

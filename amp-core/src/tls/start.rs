@@ -131,10 +131,50 @@ impl<E> fmt::Debug for StartTlsCall<E> {
     }
 }
 
+/// How a responder agrees to TLS: which side of it this side is, and how long the handshake may take. A
+/// [`Role`] alone is one.
+///
+/// ```
+/// # use amp_core::Responders;
+/// # use amp_core::tls::{Agreement, Role, StartTls};
+/// # use std::time::Duration;
+/// # fn f(role: Role) -> Responders {
+/// Responders::new(()).respond_start_tls(move |_, _: StartTls| {
+///     let role = role.clone();
+///     async { Ok(Agreement::new(role).handshake_timeout(Duration::from_secs(30))) }
+/// })
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "it is for a responder to return"]
+pub struct Agreement {
+    role: Role,
+    handshake_timeout: Duration,
+}
+
+impl Agreement {
+    /// Creates one to a handshake in this role, within 10 seconds.
+    pub fn new(role: Role) -> Self {
+        Self { role, handshake_timeout: TIMEOUT }
+    }
+
+    /// Sets how long the handshake may take.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+}
+
+impl From<Role> for Agreement {
+    fn from(role: Role) -> Self {
+        Self::new(role)
+    }
+}
+
 impl<S: Send + Sync + 'static> Responders<S> {
     /// Adds a responder for [`StartTls`], or for a command of one's own that
     /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
-    /// refuses it.
+    /// refuses it. The handshake may take 10 seconds, unless an [`Agreement`] says otherwise.
     ///
     /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
     /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
@@ -157,11 +197,12 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// As [`respond`](Responders::respond).
     #[track_caller]
-    pub fn respond_start_tls<C, F, R>(self, responder: F) -> Self
+    pub fn respond_start_tls<C, F, R, A>(self, responder: F) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Role, C::Error>> + Send + 'static,
+        R: Future<Output = Result<A, C::Error>> + Send + 'static,
+        A: Into<Agreement> + 'static,
     {
         self.switching(responder, |ended| ended.map(upgrading).map_err(Failure::Declared))
     }
@@ -173,18 +214,20 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///
     /// As [`respond`](Responders::respond).
     #[track_caller]
-    pub fn try_respond_start_tls<C, F, R>(self, responder: F) -> Self
+    pub fn try_respond_start_tls<C, F, R, A>(self, responder: F) -> Self
     where
         C: ProtocolSwitch,
         F: Fn(Context<S>, C) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Role, Failure<C::Error>>> + Send + 'static,
+        R: Future<Output = Result<A, Failure<C::Error>>> + Send + 'static,
+        A: Into<Agreement> + 'static,
     {
         self.switching(responder, |ended| ended.map(upgrading))
     }
 }
 
-fn upgrading(role: Role) -> Then {
-    Then::Upgrade(upgrade(role, TIMEOUT))
+fn upgrading(agreement: impl Into<Agreement>) -> Then {
+    let Agreement { role, handshake_timeout } = agreement.into();
+    Then::Upgrade(upgrade(role, handshake_timeout))
 }
 
 /// Makes a transport out of a stream in clear text. What was read behind the switch goes to the

@@ -1,7 +1,9 @@
 //! Calls whose connection is lost: what is sent again, and what is not.
 
 use amp_core::reconnect::Connector;
-use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, NoError};
+use amp_core::{
+    AmpBox, BoxWriter, CallError, CloseReason, Connection, DecodeErrorKind, Limits, NoError, Proto,
+};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
@@ -58,6 +60,49 @@ async fn any_call_can_be_marked_as_one_that_may_be_sent_twice() {
     client.notify_by_name("Note", [("n", "3")]).idempotent().await.unwrap();
     let note = second.receive().await.unwrap();
     assert_eq!(note, AmpBox::from_pairs([("_command", "Note"), ("n", "3")]).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closures_write_the_arguments_anew_for_each_connection_and_read_the_answer() {
+    let (client, mut net) =
+        Net::client([Does::Accept, Does::Accept], Connector::wait_for_connection);
+    let mut written = 0;
+    let call = client.call_by_name_with(
+        "Again",
+        move |out, _| {
+            written += 1;
+            Ok(out.put(b"n", written.to_string().as_bytes())?)
+        },
+        |input, _| Ok(input.take(b"n").map(|n| n.len())),
+    );
+    let call = started(call.idempotent()).await;
+    let mut first = net.accept().await;
+    let sent = first.receive().await.unwrap();
+    assert_eq!((sent.get("_command"), sent.get("n")), (Some(&b"Again"[..]), Some(&b"1"[..])));
+    drop(first);
+    let mut second = net.accept().await;
+    answer(&mut second, "Again").await;
+    assert_eq!(call.await.unwrap().unwrap(), Some(1));
+
+    let write = |n: &'static str| {
+        move |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| Ok(out.put(b"n", n.as_bytes())?)
+    };
+    client.notify_by_name_with("Note", write("3")).await.unwrap();
+    let note = AmpBox::from_pairs([("_command", "Note"), ("n", "3")]).unwrap();
+    assert_eq!(second.receive().await.unwrap(), note);
+
+    // What the closures return is the caller's, and nothing else fails.
+    let refused =
+        client.call_by_name_with("Again", |out, _| Ok(out.put(&[b'n'; 256], b"")?), |_, _| Ok(()));
+    assert!(matches!(refused.await, Err(CallError::Encode(_))));
+    let misread = client.call_by_name_with("Again", write("4"), |input, _| {
+        input.take(b"m").map(drop).ok_or_else(|| DecodeErrorKind::Missing.into())
+    });
+    let misread = started(misread).await;
+    answer(&mut second, "Again").await;
+    assert!(matches!(misread.await.unwrap(), Err(CallError::Decode(_))));
+    drop(client);
+    assert_eq!(second.receive().await, None, "nothing was sent again");
 }
 
 #[tokio::test(start_paused = true)]
