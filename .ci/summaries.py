@@ -21,7 +21,7 @@ PRONOUN = re.compile(
 # What functions do. Another verb is added here by whoever needs it.
 VERBS = set(
     """
-    Accepts Adds Agrees Answers Appends Asks Begins Binds Brings Calls Closes Compares Connects Creates Does Drops
+    Accepts Adds Agrees Answers Appends Asks Begins Binds Brings Calls Checks Closes Compares Connects Creates Does Drops
     Ends Expects Fails Forgets Gives Goes Hands Hides Holds Keeps Learns Leaves Lets Listens Logs Moves Notes Passes Puts Queues
     Reads Receives Refuses Removes Replaces Resolves Returns Routes Runs Says Sends Serves Sets Spends Stages Starts
     Stops Takes Tells Waits Writes

@@ -81,7 +81,7 @@ impl Ask {
             arguments,
             asked,
             response: response_of(known),
-            errors: known.and_then(|known| known.errors.clone()),
+            errors: known.and_then(|known| Some(known.errors()?.to_vec())),
             requires_answer: known.is_none_or(|known| known.requires_answer),
             is_switch: known.is_some_and(|known| known.is_switch),
             descriptors,

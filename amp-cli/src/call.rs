@@ -136,8 +136,9 @@ fn whole(
 /// A box with the same keys, all of which may be missing.
 fn all_optional(schema: BoxSchema) -> BoxSchema {
     let mut schema = schema.optional();
-    for case in &mut schema.cases {
-        case.arguments = all_optional(std::mem::take(&mut case.arguments));
+    for mut case in schema.take_cases() {
+        case.arguments = all_optional(case.arguments);
+        schema.add_case(case);
     }
     schema
 }

@@ -99,13 +99,13 @@ fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<(
     }
     for (title, schema) in [("arguments", &command.arguments), ("answer", &command.response)] {
         let mut rows = Vec::new();
-        add_rows(schema, 0, &command.secrets, &mut rows);
+        add_rows(schema, 0, command.secrets(), &mut rows);
         if !rows.is_empty() {
             writeln!(out, "\n{title}{}", if schema.strict { " (and no others)" } else { "" })?;
             write_rows(&rows, "  ", out)?;
         }
     }
-    match command.errors.as_deref() {
+    match command.errors() {
         None => writeln!(out, "\nerrors\n  it does not say which"),
         Some([]) => Ok(()),
         Some(errors) => {
@@ -125,7 +125,7 @@ fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<(
 
 /// A row for each argument, with those of boxes inside of it indented below.
 fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec<[String; 4]>) {
-    for argument in &schema.arguments {
+    for argument in schema.arguments() {
         let mut presence = match argument.presence {
             Presence::Required => "",
             Presence::Optional => "optional",
@@ -141,11 +141,11 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
             add_rows(inner, depth + 1, secrets, rows);
         }
     }
-    for path in &schema.unknown {
+    for path in schema.unknown_types() {
         let name = format!("{:1$}...", "", 2 * depth);
         rows.push([name, format!("others, only known as {path}"), String::new(), String::new()]);
     }
-    for case in &schema.cases {
+    for case in schema.cases() {
         let name = format!("{:1$}when {2} is {3:?}", "", 2 * depth, case.tag, case.text);
         rows.push([name, String::new(), String::new(), first_line(&case.docs)]);
         add_rows(&case.arguments, depth + 1, secrets, rows);
@@ -153,7 +153,7 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
 }
 
 fn json(name: &str, command: &CommandSchema) -> Value {
-    let errors = command.errors.as_ref().map(|errors| {
+    let errors = command.errors().as_ref().map(|errors| {
         let errors = errors.iter().map(|error| {
             json!({
                 "code": error.code,
@@ -170,7 +170,7 @@ fn json(name: &str, command: &CommandSchema) -> Value {
         "requires_answer": command.requires_answer,
         "switch": command.is_switch,
         "idempotent": command.is_idempotent,
-        "secrets": command.secrets,
+        "secrets": command.secrets(),
         "arguments": json_of_box(&command.arguments),
         "response": json_of_box(&command.response),
         "errors": errors,
@@ -178,7 +178,7 @@ fn json(name: &str, command: &CommandSchema) -> Value {
 }
 
 fn json_of_box(schema: &BoxSchema) -> Value {
-    let arguments = schema.arguments.iter().map(|argument| {
+    let arguments = schema.arguments().iter().map(|argument| {
         let presence = match argument.presence {
             Presence::Required => "required",
             Presence::Optional => "optional",
@@ -195,8 +195,8 @@ fn json_of_box(schema: &BoxSchema) -> Value {
     json!({
         "arguments": arguments.collect::<Value>(),
         "strict": schema.strict,
-        "unknown": schema.unknown,
-        "cases": schema.cases.iter().map(json_of_case).collect::<Value>(),
+        "unknown": schema.unknown_types(),
+        "cases": schema.cases().iter().map(json_of_case).collect::<Value>(),
     })
 }
 

@@ -34,8 +34,9 @@ impl Hidden {
         &self,
         commands: impl IntoIterator<Item = &'a CommandSchema>,
     ) -> Self {
-        let secrets = commands.into_iter().flat_map(|command| &command.secrets);
-        Self { secrets: self.secrets.iter().chain(secrets).cloned().collect(), ..self.clone() }
+        let mut secrets = self.secrets.clone();
+        secrets.extend(commands.into_iter().flat_map(CommandSchema::secrets).cloned());
+        Self { secrets, ..self.clone() }
     }
 
     /// Hides these keys as well.
@@ -198,7 +199,7 @@ impl Hidden {
     /// The names of arguments that have such keys inside of their values, which are not looked into
     /// when a box does not fit the schema.
     fn around(&self, schema: &BoxSchema) -> HashSet<String> {
-        let arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+        let arguments = schema.parts().into_iter().flat_map(BoxSchema::arguments);
         let around = arguments.filter(|argument| self.is_in(&argument.wire_type));
         around.map(|argument| argument.name.clone()).collect()
     }
@@ -206,7 +207,7 @@ impl Hidden {
     fn is_in(&self, wire_type: &WireType) -> bool {
         let parts = box_in(wire_type).into_iter().flat_map(BoxSchema::parts);
         parts
-            .flat_map(|part| &part.arguments)
+            .flat_map(BoxSchema::arguments)
             .any(|inner| self.has_anywhere(&inner.name) || self.is_in(&inner.wire_type))
     }
 
@@ -227,7 +228,7 @@ impl Hidden {
     pub(crate) fn misfit(&self, error: &DecodeError, schema: &BoxSchema) -> String {
         let place = error.argument();
         // Names may have dots, so that the longest one counts which the place begins with.
-        let names = schema.parts().into_iter().flat_map(|part| &part.arguments);
+        let names = schema.parts().into_iter().flat_map(BoxSchema::arguments);
         let names = names.map(|argument| &*argument.name).filter(|name| {
             place
                 .strip_prefix(name)

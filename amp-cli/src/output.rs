@@ -61,11 +61,13 @@ impl Output {
     pub(crate) fn check(&self, response: &BoxSchema) -> Result<(), Mistake> {
         let parts = response.parts();
         let is_known = |key: &str| {
-            parts.iter().any(|part| !part.unknown.is_empty() || part.argument(key).is_some())
+            parts
+                .iter()
+                .any(|part| !part.unknown_types().is_empty() || part.argument(key).is_some())
         };
         match self {
             Self::Value(key) if !is_known(key) => {
-                let known = parts.iter().flat_map(|part| &part.arguments).map(|a| &*a.name);
+                let known = parts.iter().flat_map(|part| part.arguments()).map(|a| &*a.name);
                 Err(no_such("value", key, known).at("--output"))
             }
             _ => Ok(()),

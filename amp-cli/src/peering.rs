@@ -281,7 +281,7 @@ impl Target {
     /// Keys whose values the schemas say are not to be shown.
     fn secrets(&self) -> impl Iterator<Item = &String> {
         let commands = self.schema.commands().chain(self.peer_schema.commands());
-        commands.flat_map(|(_, command)| &command.secrets)
+        commands.flat_map(|(_, command)| command.secrets())
     }
 
     /// Asks the peer what it answers.

@@ -399,7 +399,7 @@ fn understood(written: Written, place: String, schema: &Schema) -> Result<Rule, 
 }
 
 fn check_code(known: Option<&CommandSchema>, code: &str) -> Result<(), Mistake> {
-    let Some(errors) = known.and_then(|known| known.errors.as_ref()) else { return Ok(()) };
+    let Some(errors) = known.and_then(|known| known.errors()) else { return Ok(()) };
     // Any command can fail with these.
     let all = errors.iter().map(|error| &*error.code).chain(["UNKNOWN", "UNHANDLED"]);
     if all.clone().any(|declared| declared == code) {

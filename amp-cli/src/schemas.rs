@@ -89,7 +89,7 @@ pub(crate) fn carries_descriptors(wire_type: &WireType) -> bool {
 
 /// Returns whether there can be descriptors in such a box.
 pub(crate) fn has_descriptors(schema: &BoxSchema) -> bool {
-    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    let mut arguments = schema.parts().into_iter().flat_map(BoxSchema::arguments);
     arguments.any(|argument| carries_descriptors(&argument.wire_type))
 }
 

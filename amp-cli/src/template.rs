@@ -8,13 +8,13 @@ use std::collections::HashMap;
 /// for ends of streams, which have none, and boxes that contain themselves, which are to be filled in.
 pub(crate) fn of(schema: &BoxSchema) -> Value {
     let parts = schema.parts();
-    let tags = parts.iter().flat_map(|part| &part.arguments).filter_map(|tag| {
+    let tags = parts.iter().flat_map(|part| part.arguments()).filter_map(|tag| {
         let WireType::OneOf(texts) = &tag.wire_type else { return None };
         Some((&*tag.name, &**texts.first()?))
     });
     let firsts: HashMap<_, _> = tags.collect();
     let parts = schema.parts_where(|tag| firsts.get(tag).copied());
-    let arguments = parts.iter().flat_map(|part| &part.arguments);
+    let arguments = parts.iter().flat_map(|part| part.arguments());
     let pairs = arguments.map(|argument| (argument.name.clone(), sample(&argument.wire_type)));
     Value::Object(pairs.collect::<Map<_, _>>())
 }

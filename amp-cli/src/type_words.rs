@@ -35,7 +35,7 @@ pub(crate) fn check(schema: &Schema) -> Result<(), Mistake> {
 
 /// Checks a box, which is as deep as `depth` says, from 1.
 fn check_box(schema: &BoxSchema, place: &str, depth: usize) -> Result<(), Mistake> {
-    for argument in schema.parts().into_iter().flat_map(|part| &part.arguments) {
+    for argument in schema.parts().into_iter().flat_map(BoxSchema::arguments) {
         check_type(&argument.wire_type, &format!("{place} {}", argument.name), depth)?;
     }
     Ok(())

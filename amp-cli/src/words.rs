@@ -49,7 +49,7 @@ pub(crate) fn arguments(
     }
     let missing: Vec<_> = parts_of(&schema, &values)
         .into_iter()
-        .flat_map(|part| &part.arguments)
+        .flat_map(BoxSchema::arguments)
         .filter(|argument| argument.presence == Presence::Required)
         .filter(|argument| values.get(&argument.name).is_none())
         .map(|ArgumentSchema { name, wire_type, .. }| format!("{name} ({wire_type})"))
@@ -77,8 +77,8 @@ fn tags_first(mut words: Vec<Word>, schema: &BoxSchema) -> Vec<Word> {
 
 fn add_tags<'a>(schema: &'a BoxSchema, tags: &mut HashSet<&'a str>) {
     for part in schema.parts() {
-        tags.extend(part.cases.iter().map(|case| &*case.tag));
-        let inner = part.arguments.iter().filter_map(|argument| box_in(&argument.wire_type));
+        tags.extend(part.cases().iter().map(|case| &*case.tag));
+        let inner = part.arguments().iter().filter_map(|argument| box_in(&argument.wire_type));
         inner.for_each(|schema| add_tags(schema, tags));
     }
 }
@@ -177,7 +177,7 @@ fn put_into(
 ) -> Result<(), Mistake> {
     let parts = parts_of(scope.schema(), values);
     let Some(argument) = parts.iter().find_map(|part| part.argument(key)) else {
-        let known = parts.iter().flat_map(|part| &part.arguments).map(|argument| &*argument.name);
+        let known = parts.iter().flat_map(|part| part.arguments()).map(|argument| &*argument.name);
         return Err(no_such("argument", key, known));
     };
     if source.is_null() && argument.presence != Presence::Required && steps.is_empty() {

@@ -61,7 +61,7 @@ fn generated_code_is_what_the_schema_says() {
         ],
     };
     let record: Schema = fs::read_to_string(beside(SCHEMA)).unwrap().parse().unwrap();
-    let secrets = |schema: &Schema| schema.command("Draw").unwrap().secrets.clone();
+    let secrets = |schema: &Schema| schema.command("Draw").unwrap().secrets().to_vec();
     assert_eq!(secrets(&generated::schema()), secrets(&record));
     assert_eq!(generated::Draw::NAME, "Draw");
     assert_eq!(generated::Draw::decode(draw.encode().unwrap()).unwrap(), draw);

@@ -295,7 +295,7 @@ fn hints_are_held_against_what_there_is() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     let schema: Schema = text(&output.stdout).parse().unwrap();
     let command = schema.command("A").unwrap();
-    assert!(command.is_idempotent && command.secrets == ["token"]);
+    assert!(command.is_idempotent && command.secrets() == ["token"]);
     let output = with(&format!("{odd}[command.A]\nsecrets = [\"inside\"]\n"));
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     let output = with(&format!("{odd}[command.A]\nsecrets = [\"tokn\"]\n"));

@@ -41,7 +41,7 @@ command C
     let quoted: Schema = text.parse().unwrap();
     assert_eq!(quoted.to_string().parse::<Schema>().unwrap(), quoted);
     let arguments = &quoted.command("C").unwrap().arguments;
-    assert_eq!((arguments.arguments.len(), arguments.cases.len()), (2, 1));
+    assert_eq!((arguments.arguments().len(), arguments.cases().len()), (2, 1));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_case_adds_its_text_to_what_the_tag_can_be() {
     schema.add_case(CaseSchema::new("t", "b", BoxSchema::new()));
     schema.add_case(CaseSchema::new("t", "a", BoxSchema::new()).documented(" First."));
     assert_eq!(schema.argument("t").unwrap().wire_type, WireType::one_of(["a", "b"]));
-    let cases: Vec<_> = schema.cases.iter().map(|case| (&*case.text, &*case.docs)).collect();
+    let cases: Vec<_> = schema.cases().iter().map(|case| (&*case.text, &*case.docs)).collect();
     assert_eq!(cases, [("a", "First."), ("b", "")]);
     assert_eq!(schema.parts().len(), 3);
     assert_eq!(schema.parts_where(|tag| (tag == "t").then_some("a")).len(), 2);

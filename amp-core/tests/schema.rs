@@ -4,7 +4,7 @@
 mod codec;
 
 use amp_core::argument::{Continued, DateTime, Decimal, FromConnection, Numbered, Packed};
-use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType, WireTypes};
+use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema, Schema, WireType, WireTypes};
 use amp_core::{
     AmpBox, Argument, Arguments, Command, CommandError, DecodeError, EncodeError, PeerAddress,
     Proto, Value, ValueWriter,
@@ -363,7 +363,7 @@ command Plant
 #[test]
 fn a_type_asked_for_outside_of_a_schema_is_described_too() {
     let schema = BoxSchema::of::<Point>();
-    let names: Vec<_> = schema.arguments.iter().map(|argument| argument.name.as_str()).collect();
+    let names: Vec<_> = schema.arguments().iter().map(|argument| argument.name.as_str()).collect();
     assert_eq!(names, ["x", "y"]);
 }
 
@@ -394,7 +394,7 @@ fn many_cases_take_no_longer_each() {
         format!("command A\n  arguments\n    k: OneOf({})\n{cases}", texts.join(", "))
     };
     let schema: Schema = of(100_000).parse().unwrap();
-    assert_eq!(schema.command("A").unwrap().arguments.cases.len(), 100_000);
+    assert_eq!(schema.command("A").unwrap().arguments.cases().len(), 100_000);
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn secrets_are_keys_wherever_they_are() {
         for part in ["arguments", "response"] {
             let text = format!("#! secret key\ncommand A\n  {part}\n{inside}\n");
             let schema: Schema = text.parse().unwrap_or_else(|error| panic!("{text}{error}"));
-            assert_eq!(schema.command("A").unwrap().secrets, ["key"]);
+            assert_eq!(schema.command("A").unwrap().secrets(), ["key"]);
             assert_eq!(schema.to_string(), text);
         }
     }
@@ -555,8 +555,20 @@ fn a_schema_can_be_made_without_types() {
     let other = CommandSchema::new(BoxSchema::new(), BoxSchema::new());
     assert_eq!(schema.insert("Sum", other).unwrap_err().command, "Sum");
 
-    let mut renamed = sum().arguments;
-    renamed.arguments[0].name = "z".to_owned();
-    assert!(renamed.argument("z").is_some() && renamed.argument("b").is_some());
-    assert!(renamed.argument("a").is_none());
+    // Whatever the order in which they come, that of a schema is the one in which it is read.
+    let mut command = sum();
+    let mut taken = command.arguments.take_arguments();
+    taken[0].name = "z".to_owned();
+    command.arguments.extend(taken.into_iter().collect());
+    let names: Vec<_> = command.arguments.arguments().iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["b", "z"]);
+    assert!(command.arguments.argument("z").is_some() && command.arguments.argument("b").is_some());
+    assert!(command.arguments.argument("a").is_none());
+    let codes = ["OUT", "BROKEN", "OUT"].map(|code| ErrorSchema::new(code, false));
+    let command = command.with_secrets(["z", "b"]).with_errors(codes.to_vec());
+    assert_eq!(command.secrets(), ["b", "z"]);
+    assert_eq!(command.errors().unwrap().len(), 2);
+    let mut schema = Schema::default();
+    schema.insert("Sum", command).unwrap();
+    assert_eq!(schema.to_string().parse::<Schema>().unwrap(), schema);
 }

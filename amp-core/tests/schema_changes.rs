@@ -363,9 +363,9 @@ command StartTLS switch
     assert_eq!(schema.to_string(), text);
     let log_in = schema.command("LogIn").unwrap();
     assert_eq!(log_in.docs, "Opens a session.");
-    assert_eq!(log_in.secrets, ["a b", "password"]);
+    assert_eq!(log_in.secrets(), ["a b", "password"]);
     assert_eq!(log_in.arguments.argument("password").unwrap().docs, "Of the user.");
-    let error = &log_in.errors.as_ref().unwrap()[0];
+    let error = &log_in.errors().unwrap()[0];
     assert_eq!(error.exception.as_deref(), Some("UnauthorizedLogin"));
     assert!(schema.command("StartTLS").unwrap().is_switch);
 

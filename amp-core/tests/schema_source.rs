@@ -114,8 +114,8 @@ fn secrets_and_exceptions_are_marked_in_the_source() {
     let mut schema = Schema::default();
     schema.add::<LogInWith>();
     let command = schema.command("LogInWith").unwrap();
-    assert_eq!(command.secrets, ["key", "pass-word", "pin", "token"]);
-    let errors = command.errors.as_ref().unwrap();
+    assert_eq!(command.secrets(), ["key", "pass-word", "pin", "token"]);
+    let errors = command.errors().unwrap();
     let exceptions: Vec<_> =
         errors.iter().map(|error| (&*error.code, error.exception.as_deref())).collect();
     assert_eq!(exceptions, [("LOCKED", None), ("UNAUTHORIZED", Some("UnauthorizedLogin"))]);

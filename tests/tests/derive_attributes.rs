@@ -196,7 +196,7 @@ fn codes_and_descriptions_of_errors_carry_what_is_in_them() {
         assert_eq!(StoreError::from_wire(b"no-such-item", description), None, "{description:.20}");
     }
     let schema = CommandSchema::of::<Fetch>();
-    let codes: Vec<_> = schema.errors.unwrap().into_iter().map(|error| error.code).collect();
+    let codes: Vec<_> = schema.errors().unwrap().iter().map(|error| &*error.code).collect();
     assert_eq!(codes, ["ON_FIRE", "UNHANDLED", "UNKNOWN", "no-such-item", "sold-out"]);
 }
 
@@ -224,7 +224,7 @@ async fn every_error_is_what_its_caller_gets() {
 async fn a_one_way_call_may_fail_as_it_declares() {
     fn is_one_way<C: OneWay>() {}
     is_one_way::<Hint>();
-    assert!(CommandSchema::of::<Hint>().errors.unwrap().iter().any(|error| error.fatal));
+    assert!(CommandSchema::of::<Hint>().errors().unwrap().iter().any(|error| error.fatal));
 
     // A caller that asks for an answer gets one.
     let (near, _far) = pair(Responders::new(()), responders());

@@ -12,7 +12,7 @@ pub(super) fn boxes_in(schema: &BoxSchema) -> Vec<&BoxSchema> {
         if !std::ptr::eq(part, schema) {
             found.push(part);
         }
-        for key in &part.arguments {
+        for key in part.arguments() {
             let mut wire_type = &key.wire_type;
             while let WireType::Of(_, inner) = wire_type {
                 wire_type = inner;
@@ -36,7 +36,7 @@ pub(super) fn has_one_owner(schema: &BoxSchema) -> bool {
         }
     }
     let boxes = boxes_in(schema);
-    boxes.iter().flat_map(|schema| &schema.arguments).any(|argument| is_one(&argument.wire_type))
+    boxes.iter().flat_map(|part| part.arguments()).any(|argument| is_one(&argument.wire_type))
 }
 
 /// Whether a box that is so many boxes inside of this one is this one again, from so far inside at least.
@@ -51,6 +51,6 @@ pub(super) fn is_outer(schema: &BoxSchema, depth: usize, least: usize) -> bool {
             _ => false,
         }
     }
-    let mut arguments = schema.parts().into_iter().flat_map(|part| &part.arguments);
+    let mut arguments = schema.parts().into_iter().flat_map(BoxSchema::arguments);
     arguments.any(|argument| looks(&argument.wire_type, depth, least))
 }

@@ -19,7 +19,7 @@ pub(super) fn write(schema: &Schema, title: &str) -> String {
             CommandSchema { is_switch: true, .. } => "another protocol".to_owned(),
             _ => keys(&command.response),
         };
-        let errors = match command.errors.as_deref() {
+        let errors = match command.errors() {
             None => "not known".to_owned(),
             Some(errors) => {
                 let codes: Vec<_> = errors.iter().map(|error| code(&error.code)).collect();
@@ -54,14 +54,14 @@ fn describe(command: &CommandSchema) -> Vec<String> {
     }
     for (title, schema) in [("Arguments", &command.arguments), ("Answer", &command.response)] {
         let mut rows = Vec::new();
-        add_rows(schema, 0, &command.secrets, &mut rows);
+        add_rows(schema, 0, command.secrets(), &mut rows);
         if !rows.is_empty() {
             let strict = if schema.strict { ", and no others" } else { "" };
             let head = "| Key | Type | |\n|---|---|---|";
             parts.push(format!("**{title}**{strict}\n\n{head}\n{}", rows.join("\n")));
         }
     }
-    match command.errors.as_deref() {
+    match command.errors() {
         None => parts.push("Its errors are not known.".to_owned()),
         Some([]) => {}
         Some(errors) => {
@@ -85,7 +85,7 @@ fn describe(command: &CommandSchema) -> Vec<String> {
 }
 
 fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec<String>) {
-    for argument in &schema.arguments {
+    for argument in schema.arguments() {
         let mut notes = Vec::new();
         match argument.presence {
             Presence::Required => {}
@@ -103,10 +103,10 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
             add_rows(inner, depth + 1, secrets, rows);
         }
     }
-    for path in &schema.unknown {
+    for path in schema.unknown_types() {
         rows.push(format!("| others | | only known as {} |", code(path)));
     }
-    for case in &schema.cases {
+    for case in schema.cases() {
         let indent = "&nbsp;&nbsp;".repeat(depth);
         let (tag, text) = (code(&case.tag), code(&case.text));
         rows.push(format!("| {indent}when {tag} is {text} | | {} |", cell(&case.docs)));
@@ -128,7 +128,7 @@ fn keys(schema: &BoxSchema) -> String {
         let optional = if argument.presence == Presence::Required { "" } else { "?" };
         format!("{}{optional}", code(&argument.name))
     };
-    schema.arguments.iter().map(key).collect::<Vec<_>>().join(", ")
+    schema.arguments().iter().map(key).collect::<Vec<_>>().join(", ")
 }
 
 fn or_dash(text: String) -> String {

@@ -166,7 +166,7 @@ fn say_of_start_tls(schema: &Schema) {
     let Some(command) = schema.command("StartTLS") else { return };
     let boxes = [&command.arguments, &command.response];
     let has_keys = boxes.iter().any(|schema| **schema != BoxSchema::new());
-    if has_keys || command.errors != Some(Vec::new()) {
+    if has_keys || command.errors() != Some(&[]) {
         eprintln!(
             "ampctl: command StartTLS: it is the library's own, without the keys and errors of the schema"
         );

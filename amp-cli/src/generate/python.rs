@@ -146,33 +146,33 @@ pub(super) fn write(
 
 /// The same box as Twisted has it, which knows no cases: what is only in some of them is optional.
 fn without_cases(mut schema: BoxSchema, place: &str) -> Result<BoxSchema, Mistake> {
-    let cases = std::mem::take(&mut schema.cases);
-    for argument in &mut schema.arguments {
+    let cases = schema.take_cases();
+    let mut all = schema.take_arguments();
+    for argument in &mut all {
         let place = format!("{place}.{}", argument.name);
         argument.wire_type = type_without_cases(argument.wire_type.clone(), &place)?;
     }
     for CaseSchema { tag, text, arguments, .. } in cases {
         let mut inside = without_cases(arguments, place)?.optional();
-        for new in std::mem::take(&mut inside.arguments) {
-            let place = format!("{place}.{}", new.name);
-            let when = format!("Where {tag} is {text:?}.");
-            let known = schema.arguments.iter_mut().find(|known| known.name == new.name);
-            let Some(known) = known else {
-                let mut one = BoxSchema::required(&*new.name, new.wire_type).optional();
-                one = one.documented(&[&*new.docs, &*when].join("\n"));
-                schema.extend(one);
+        let when = format!("Where {tag} is {text:?}.");
+        let documented = |docs: &str| format!("{docs}\n{when}").trim_start().to_owned();
+        for mut new in inside.take_arguments() {
+            let Some(known) = all.iter_mut().find(|known| known.name == new.name) else {
+                new.docs = documented(&new.docs);
+                all.push(new);
                 continue;
             };
             if known.wire_type != new.wire_type {
-                let (one, other) = (&known.wire_type, &new.wire_type);
+                let (name, one, other) = (&new.name, &known.wire_type, &new.wire_type);
                 return Err(Mistake::new(format!(
-                    "{place}: it is {one} in one case and {other} in another, which Twisted cannot say"
+                    "{place}.{name}: it is {one} in one case and {other} in another, which Twisted cannot say"
                 )));
             }
-            known.docs = [&*known.docs, &*when].join("\n");
+            known.docs = documented(&known.docs);
         }
         schema.extend(inside);
     }
+    schema.extend(all.into_iter().collect());
     Ok(schema)
 }
 
@@ -262,7 +262,7 @@ impl Writer {
                 sections.push(format!("    {title} = [\n{rows}    ]"));
             }
         }
-        let errors = command.errors.as_deref().unwrap_or_default();
+        let errors = command.errors().unwrap_or_default();
         let mut raised = BTreeSet::new();
         for (title, fatal) in [("errors", false), ("fatalErrors", true)] {
             let mut rows = String::new();
@@ -286,13 +286,13 @@ impl Writer {
 
     /// Notes what a class cannot say.
     fn lose(&mut self, name: &str, command: &CommandSchema) {
-        let CommandSchema { errors, arguments, response, secrets, is_idempotent, .. } = command;
+        let CommandSchema { arguments, response, is_idempotent, .. } = command;
         let boxes: Vec<_> = [arguments, response].into_iter().flat_map(boxes_in).collect();
-        let keys = boxes.iter().flat_map(|schema| &schema.arguments);
+        let keys = boxes.iter().flat_map(|part| part.arguments());
         for (is_lost, what) in [
-            (errors.is_none(), "its errors are not known, so it declares none"),
+            (command.errors().is_none(), "its errors are not known, so it declares none"),
             (*is_idempotent, "that it may be sent again is not said"),
-            (!secrets.is_empty(), "which of its values are secret is not said"),
+            (!command.secrets().is_empty(), "which of its values are secret is not said"),
             (boxes.iter().any(|schema| schema.strict), "other keys are not refused"),
             (
                 keys.clone().any(|key| key.presence == Presence::Defaulted),
@@ -303,11 +303,11 @@ impl Writer {
                 "it has keys that are not ASCII, of which Twisted makes no names",
             ),
             (
-                boxes.iter().any(|schema| !schema.cases.is_empty()),
+                boxes.iter().any(|schema| !schema.cases().is_empty()),
                 "what is only there with certain texts of others is optional",
             ),
             (
-                boxes.iter().any(|schema| !schema.unknown.is_empty()),
+                boxes.iter().any(|schema| !schema.unknown_types().is_empty()),
                 "arguments whose keys are not known are left out",
             ),
         ] {
@@ -346,7 +346,7 @@ impl Writer {
 
     fn rows(&mut self, schema: &BoxSchema, hint: &str, indent: &str) -> String {
         let mut rows = String::new();
-        for argument in &schema.arguments {
+        for argument in schema.arguments() {
             for line in clean(&argument.docs).lines() {
                 let _ = writeln!(rows, "{}", format!("{indent}#: {line}").trim_end());
             }

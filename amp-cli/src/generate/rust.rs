@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
         command: &'a CommandSchema,
         type_name: &str,
     ) -> Result<(), Mistake> {
-        self.secrets = &command.secrets;
+        self.secrets = command.secrets();
         // Without an answer nobody could agree to one.
         let is_switch = command.is_switch && command.requires_answer;
         let mut options = Vec::new();
@@ -178,7 +178,8 @@ impl<'a> Writer<'a> {
         options.extend(is_switch.then(|| "switch".to_owned()));
         options.extend(command.arguments.strict.then(|| "strict".to_owned()));
         let mut response = None;
-        let is_empty = command.response.arguments.is_empty() && command.response.unknown.is_empty();
+        let is_empty =
+            command.response.arguments().is_empty() && command.response.unknown_types().is_empty();
         if command.requires_answer && !is_switch && !is_empty {
             let place = format!("{name}.response");
             let candidates = [format!("{type_name}Response")];
@@ -227,9 +228,9 @@ impl<'a> Writer<'a> {
         candidates: &[String],
         what: &str,
     ) -> Result<String, Mistake> {
-        if let [only] = &schema.arguments[..]
-            && !schema.cases.is_empty()
-            && schema.unknown.is_empty()
+        if let [only] = schema.arguments()
+            && !schema.cases().is_empty()
+            && schema.unknown_types().is_empty()
             && only.presence == Presence::Required
         {
             return self.tagged(schema, only, place, candidates, schema.strict);
@@ -249,7 +250,7 @@ impl<'a> Writer<'a> {
         };
         let derives = self.derives("Arguments", schema);
         Ok(self.item(place, candidates, &shape, |name| {
-            let keys: Vec<_> = schema.arguments.iter().map(|key| code(&key.name)).collect();
+            let keys: Vec<_> = schema.arguments().iter().map(|key| code(&key.name)).collect();
             let shown = match &keys[..] {
                 [] => "nothing".to_owned(),
                 [first, second, third, _, ..] => format!("{first}, {second}, {third} and others"),
@@ -274,7 +275,7 @@ impl<'a> Writer<'a> {
         owner: &str,
     ) -> Result<(Vec<Field>, Option<String>), Mistake> {
         let mut names: Vec<String> = Vec::new();
-        for argument in &schema.arguments {
+        for argument in schema.arguments() {
             let mut name = field(&argument.name);
             while names.contains(&name) {
                 name.push('_');
@@ -282,14 +283,14 @@ impl<'a> Writer<'a> {
             names.push(name);
         }
         let plain = |name: &str| name.trim_start_matches("r#").to_owned();
-        let pairs: Vec<_> = names.iter().map(|name| plain(name)).zip(&schema.arguments).collect();
+        let pairs: Vec<_> = names.iter().map(|name| plain(name)).zip(schema.arguments()).collect();
         let pairs: Vec<_> = pairs.iter().map(|(name, key)| (&**name, &*key.name)).collect();
         let is_variant = std::mem::take(&mut self.is_variant);
         let style = style_of(&pairs, plain).filter(|_| !is_variant);
         let mut fields = Vec::new();
-        for (name, argument) in names.iter().zip(&schema.arguments) {
+        for (name, argument) in names.iter().zip(schema.arguments()) {
             let inside = format!("{place}.{}", argument.name);
-            if schema.cases.iter().any(|case| case.tag == argument.name) {
+            if schema.cases().iter().any(|case| case.tag == argument.name) {
                 let wanted = pascal(&argument.name);
                 let candidates = [wanted.clone(), format!("{owner}{wanted}")];
                 self.beside += 1;
@@ -317,7 +318,7 @@ impl<'a> Writer<'a> {
             }
             fields.push(Field::new(name.clone(), &ty, &options, &docs_of(argument)));
         }
-        for (at, path) in schema.unknown.iter().enumerate() {
+        for (at, path) in schema.unknown_types().iter().enumerate() {
             let ty = self.uses.by_hand(&WireType::Unknown(path.clone()), Hole::Arguments);
             let docs = format!("Arguments that are only known as {}.", code(path));
             let mut name = format!("others_{at}");
@@ -428,7 +429,7 @@ impl<'a> Writer<'a> {
 
     /// The enum of what a command declares.
     fn errors(&mut self, name: &str, command: &CommandSchema, type_name: &str) -> Option<String> {
-        let Some(errors) = &command.errors else {
+        let Some(errors) = command.errors() else {
             let wire_type = WireType::Unknown(format!("{type_name}Error"));
             return Some(self.uses.by_hand(&wire_type, Hole::Errors));
         };

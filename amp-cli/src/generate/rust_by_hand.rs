@@ -136,9 +136,7 @@ impl Arguments for {name} {{
     }}
 
     fn schema(_: &mut WireTypes) -> BoxSchema {{
-        let mut schema = BoxSchema::new();
-        schema.unknown.push({path:?}.to_owned());
-        schema
+        BoxSchema::unknown_type({path:?})
     }}
 }}
 ",

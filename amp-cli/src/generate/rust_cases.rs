@@ -34,7 +34,7 @@ impl Writer<'_> {
         let mut found: Vec<Variant> = Vec::new();
         for (name, text) in variants(texts, |text| text) {
             let is_of = |case: &&CaseSchema| case.tag == tag.name && case.text == *text;
-            let case = schema.cases.iter().find(is_of);
+            let case = schema.cases().iter().find(is_of);
             self.is_variant = true;
             let (fields, _) = match case {
                 Some(case) => self.fields(&case.arguments, &format!("{place}.{text}"), &owner)?,

@@ -297,7 +297,7 @@ fn says_of_descriptors(value: &Json) -> bool {
 /// The values of a box with this schema, without what differs each time.
 fn without_places(mut values: Json, schema: &BoxSchema) -> Json {
     let Json::Object(members) = &mut values else { return values };
-    for argument in schema.parts().into_iter().flat_map(|part| &part.arguments) {
+    for argument in schema.parts().into_iter().flat_map(BoxSchema::arguments) {
         if let Some(member) = members.get_mut(&argument.name)
             && carries_descriptors(&argument.wire_type)
         {

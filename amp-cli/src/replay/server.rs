@@ -1,6 +1,6 @@
 //! The part of whoever was called: answers as they were recorded.
 
-use amp_core::schema::Schema;
+use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{AmpBox, ReceivedCall, RemoteError, Responders};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -123,7 +123,7 @@ impl Answers {
 fn asked(schema: &Schema, command: &[u8], arguments: &AmpBox) -> Asked {
     let mut arguments = arguments.clone();
     let parts = known(schema, command).into_iter().flat_map(|known| known.arguments.parts());
-    for argument in parts.flat_map(|part| &part.arguments) {
+    for argument in parts.flat_map(BoxSchema::arguments) {
         if carries_descriptors(&argument.wire_type) {
             arguments.remove(&argument.name);
         }

@@ -47,7 +47,7 @@ impl Schemas {
             for known in [&mut schema.arguments, &mut schema.response] {
                 // Whatever else is in a box is to be seen too.
                 known.strict = false;
-                known.unknown = vec![String::new()];
+                known.extend(BoxSchema::unknown_type(""));
             }
             (name.to_owned(), Known { schema, hidden })
         };

@@ -163,6 +163,6 @@ impl Arguments for AmpBox {
     }
 
     fn schema(_: &mut WireTypes) -> BoxSchema {
-        BoxSchema { unknown: vec!["AmpBox".to_owned()], ..BoxSchema::new() }
+        BoxSchema::unknown_type("AmpBox")
     }
 }

@@ -24,24 +24,18 @@ impl Schema {
 impl CommandSchema {
     /// Returns the schema of the command `C`.
     pub fn of<C: Command>() -> Self {
-        let errors = <C::Error as CommandError>::schema().map(|mut errors| {
-            errors.sort();
-            errors.dedup();
-            errors
-        });
         let mut types = WireTypes::default();
         let arguments = types.arguments::<C>();
         let response = types.arguments::<C::Response>();
         Self {
             docs: lines_of(C::DOCS),
+            requires_answer: C::REQUIRES_ANSWER,
             is_switch: C::IS_SWITCH,
             is_idempotent: C::IDEMPOTENT,
-            secrets: types.into_secrets(),
-            requires_answer: C::REQUIRES_ANSWER,
-            arguments,
-            response,
-            errors,
+            ..Self::new(arguments, response)
         }
+        .with_errors(<C::Error as CommandError>::schema())
+        .with_secrets(types.into_secrets())
     }
 }
 

@@ -311,8 +311,8 @@ impl Limits {
         }
     }
 
-    /// Checks that no limit is above the bound behind it, which
-    /// [`Connection::limits`](crate::Connection::limits) panics of. A server whose limits are of a
+    /// Checks that no limit is above the bound behind it. If one is,
+    /// [`Connection::limits`](crate::Connection::limits) panics, so a server whose limits are of a
     /// configuration file checks them before it starts.
     ///
     /// ```

@@ -1,6 +1,6 @@
 use std::any::type_name;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The commands of a program, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub struct CommandSchema {
     /// True if the command may be sent again when its answer was lost: see
     /// [`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT).
     pub is_idempotent: bool,
-    /// Keys of its arguments and its response whose values are not to be shown, in their order.
-    pub secrets: Vec<String>,
+    /// Keys whose values are not to be shown, in their order.
+    pub(crate) secrets: Vec<String>,
     /// The arguments of the command.
     pub arguments: BoxSchema,
     /// The arguments of a successful answer.
     pub response: BoxSchema,
-    /// The errors that it declares, in the order of their codes; `None` when they do not say.
-    pub errors: Option<Vec<ErrorSchema>>,
+    /// In the order of their codes; `None` when they do not say.
+    pub(crate) errors: Option<Vec<ErrorSchema>>,
 }
 
 /// An error that a command declares.
@@ -49,15 +49,14 @@ pub struct ErrorSchema {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoxSchema {
-    /// The arguments, in the order of their names.
-    pub arguments: Vec<ArgumentSchema>,
+    /// In the order of their names.
+    pub(crate) arguments: Vec<ArgumentSchema>,
     /// True if a box with any other key is refused.
     pub strict: bool,
-    /// Groups of arguments that do not say what they are: their types.
-    pub unknown: Vec<String>,
-    /// Arguments that are only there when another one has a certain value, in the order of that one's
-    /// name and of its values.
-    pub cases: Vec<CaseSchema>,
+    /// In their order.
+    pub(crate) unknown: Vec<String>,
+    /// In the order of their tags and texts.
+    pub(crate) cases: Vec<CaseSchema>,
 }
 
 /// The arguments that are in a box where another argument of it, the tag, is a certain text: those of a
@@ -154,6 +153,34 @@ impl CommandSchema {
             errors: Some(Vec::new()),
         }
     }
+
+    /// Sets the errors that it declares; `None` when they do not say what they are.
+    #[must_use]
+    pub fn with_errors(self, errors: impl Into<Option<Vec<ErrorSchema>>>) -> Self {
+        let errors = errors.into().map(|mut errors| {
+            errors.sort();
+            errors.dedup();
+            errors
+        });
+        Self { errors, ..self }
+    }
+
+    /// Sets the keys of its arguments and its response whose values are not to be shown.
+    #[must_use]
+    pub fn with_secrets<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        let keys: BTreeSet<_> = keys.into_iter().map(Into::into).collect();
+        Self { secrets: keys.into_iter().collect(), ..self }
+    }
+
+    /// Returns the errors that it declares, in the order of their codes, or `None` when they do not say.
+    pub fn errors(&self) -> Option<&[ErrorSchema]> {
+        self.errors.as_deref()
+    }
+
+    /// Returns the keys of its arguments and its response whose values are not to be shown, in their order.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
 }
 
 impl ErrorSchema {
@@ -200,7 +227,12 @@ impl BoxSchema {
 
     /// Returns arguments that nothing is known of but the type `T` that they are in the program.
     pub fn unknown<T>() -> Self {
-        Self { unknown: vec![type_name::<T>().to_owned()], ..Self::default() }
+        Self::unknown_type(type_name::<T>())
+    }
+
+    /// Returns arguments that nothing is known of but this type, that of another program.
+    pub fn unknown_type(path: impl Into<String>) -> Self {
+        Self { unknown: vec![path.into()], ..Self::default() }
     }
 
     /// Lets each of the arguments be left out.
@@ -220,10 +252,38 @@ impl BoxSchema {
         self
     }
 
+    /// Returns the arguments, in the order of their names.
+    pub fn arguments(&self) -> &[ArgumentSchema] {
+        &self.arguments
+    }
+
     /// Returns the argument of this name.
     pub fn argument(&self, name: &str) -> Option<&ArgumentSchema> {
-        // Whoever has renamed one may not have sorted them again.
-        self.arguments.iter().find(|argument| argument.name == name)
+        // Several have one name where flattened arguments clash.
+        let at = self.arguments.partition_point(|argument| *argument.name < *name);
+        self.arguments.get(at).filter(|argument| argument.name == name)
+    }
+
+    /// Takes the arguments out, to be changed. Others, or the same again, come in by
+    /// [`extend`](Self::extend).
+    pub fn take_arguments(&mut self) -> Vec<ArgumentSchema> {
+        std::mem::take(&mut self.arguments)
+    }
+
+    /// Returns the groups of arguments that do not say what they are: their types.
+    pub fn unknown_types(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// Returns the arguments that are only there when another one has a certain value, in the order of that
+    /// one's name and of its values.
+    pub fn cases(&self) -> &[CaseSchema] {
+        &self.cases
+    }
+
+    /// Takes the cases out, to be changed and [added](Self::add_case) again.
+    pub fn take_cases(&mut self) -> Vec<CaseSchema> {
+        std::mem::take(&mut self.cases)
     }
 
     /// Adds the arguments of another schema.
@@ -278,6 +338,14 @@ impl BoxSchema {
     /// Returns whether nothing can be in it, or everything.
     pub(super) fn is_plain_and_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl FromIterator<ArgumentSchema> for BoxSchema {
+    fn from_iter<I: IntoIterator<Item = ArgumentSchema>>(arguments: I) -> Self {
+        let mut schema = Self::new();
+        schema.extend(Self { arguments: arguments.into_iter().collect(), ..Self::new() });
+        schema
     }
 }
 

@@ -23,10 +23,8 @@ impl WireTypes {
         self.secrets.push(key.to_owned());
     }
 
-    /// Returns the keys that were noted so, each once, in their order.
-    pub(crate) fn into_secrets(mut self) -> Vec<String> {
-        self.secrets.sort();
-        self.secrets.dedup();
+    /// Returns the keys that were noted so.
+    pub(crate) fn into_secrets(self) -> Vec<String> {
         self.secrets
     }
 

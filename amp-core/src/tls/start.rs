@@ -131,8 +131,8 @@ impl<E> fmt::Debug for StartTlsCall<E> {
     }
 }
 
-/// How a responder agrees to TLS: which side of it this side is, and how long the handshake may take. A
-/// [`Role`] alone is one.
+/// The answer of a responder that agrees to TLS: which side of it this side is, and how long the handshake
+/// may take. A [`Role`] alone is one.
 ///
 /// ```
 /// # use amp_core::Responders;

@@ -130,8 +130,6 @@ impl Arguments for Rest {
     }
 
     fn schema(_: &mut WireTypes) -> BoxSchema {
-        let mut schema = BoxSchema::new();
-        schema.unknown.push("a::Rest".to_owned());
-        schema
+        BoxSchema::unknown_type("a::Rest")
     }
 }
