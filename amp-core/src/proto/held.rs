@@ -150,6 +150,12 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
     waiting > in_all / 8 && held_in_all() > in_all / 2
 }
 
+/// At how many that wait to be sent on a connection no more are queued behind them. As many may be on their
+/// way to the transport, so this is a part of what may be received.
+pub(crate) fn most_to_send(unclaimed: usize, in_all: usize) -> usize {
+    (unclaimed / 2).min(in_all / 8).max(1)
+}
+
 /// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of the
 /// connection that has most, the oldest first, and then some more, so that this need not be done for each. So
 /// no connection loses what it has for another that has more.

@@ -207,6 +207,12 @@ impl Outgoing {
         !self.ahead.is_empty() && next.unwrap_or(self.sent + self.len as u64) == self.sent
     }
 
+    /// Returns how many attachments wait.
+    #[inline]
+    pub(crate) fn attachments(&self) -> usize {
+        self.ahead.len() + self.attachments.len()
+    }
+
     /// Moves everything to `to`, which must be empty.
     pub fn take(&mut self, to: &mut Outgoing) {
         debug_assert!(to.is_empty() && to.attachments.is_empty() && to.ahead.is_empty());

@@ -8,6 +8,7 @@ use super::silent::GIVES_WAY_AFTER;
 use super::{Responders, Settings, serve};
 use crate::argument::budget::PER_BYTE;
 use crate::descriptors::Descriptors;
+use crate::proto::held::most_to_send;
 use crate::proto::{HELD_UNCOUNTED, LARGE_BUFFERS, Limits, READ_AT_ONCE, SPARED};
 use crate::router::RouterLimits;
 
@@ -154,6 +155,16 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
                 files.attachments,
                 count(most.attachments)
             ),
+        ),
+        row(
+            "descriptors that wait to be sent",
+            format!(
+                "{} if the process may have {FILES}, and at most {}, as many that are being \
+                 written, and those of responders that run: unclaimed_attachments",
+                most_to_send(128, files.attachments),
+                most_to_send(256, most.attachments)
+            ),
+            "as much for each connection, not counted",
         ),
         // `tls/` holds how long they have.
         row(

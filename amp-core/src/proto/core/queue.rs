@@ -36,6 +36,11 @@ impl<W, H: Host> Core<W, H> {
         self.outgoing.boxes() + self.held.as_ref().map_or(0, Outgoing::boxes)
     }
 
+    /// Returns how many attachments are queued, as [`queued`](Self::queued) counts bytes.
+    pub(crate) fn queued_attachments(&self) -> usize {
+        self.outgoing.attachments() + self.held.as_ref().map_or(0, Outgoing::attachments)
+    }
+
     /// Whether something is queued that may be sent.
     #[inline]
     pub(crate) fn has_to_send(&self) -> bool {

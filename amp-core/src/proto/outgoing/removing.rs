@@ -38,11 +38,6 @@ fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl Outgoing {
-    /// How many attachments wait.
-    pub(crate) fn attachments(&self) -> usize {
-        self.ahead.len() + self.attachments.len()
-    }
-
     /// Takes the box out that names the attachment at `index` of [`parts`](Self::parts). Where others
     /// come behind the attachments that it names, `stand_in` is sent for each of those, so that the
     /// others keep their ordinals.

@@ -16,7 +16,7 @@ use crate::options::Options;
 pub(crate) type Attack = fn(&Options) -> io::Result<Vec<Figure>>;
 
 /// All of them, by the names that `--only` takes.
-pub(crate) const ATTACKS: [(&str, Attack); 19] = [
+pub(crate) const ATTACKS: [(&str, Attack); 20] = [
     ("gone", ends::gone),
     ("silent", ends::silent),
     ("nonsense", ends::nonsense),
@@ -30,6 +30,7 @@ pub(crate) const ATTACKS: [(&str, Attack); 19] = [
     ("of-themselves", descriptors::of_themselves),
     ("unclaimed", descriptors::unclaimed),
     ("claimed", descriptors::claimed),
+    ("opened", descriptors::opened),
     ("switched", descriptors::switched),
     ("handshakes", descriptors::handshakes),
     ("guesses", login::guesses),

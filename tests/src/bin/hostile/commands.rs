@@ -29,6 +29,16 @@ pub(crate) struct Hold {
     pub(crate) file: Descriptor,
 }
 
+/// Asks for a file, which is opened for it.
+#[derive(Command)]
+#[amp(response = Opened)]
+pub(crate) struct Open {}
+
+#[derive(Arguments)]
+pub(crate) struct Opened {
+    pub(crate) file: Descriptor,
+}
+
 /// Takes a stream, and nothing out of it until its connection has ended.
 #[derive(Command)]
 pub(crate) struct Take {

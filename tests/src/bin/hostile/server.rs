@@ -7,7 +7,7 @@ use amp_core::tls::{
     AcceptStream, ClientCertificates, Identity, TlsListener, rustls, server_config,
 };
 use amp_core::{
-    Connection, Context, NoError, PeerAddress, Responders, Switched, serve, serve_with,
+    Connection, Context, Failure, NoError, PeerAddress, Responders, Switched, serve, serve_with,
 };
 use amp_tests::workload;
 use amp_unix::UnixSocketListener;
@@ -22,7 +22,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::{Builder, Handle};
 
 use crate::commands::{
-    Authenticate, Held, Hold, Keep, Leave, Refused, Status, Subscribe, Subscribed, Take, Wait,
+    Authenticate, Held, Hold, Keep, Leave, Open, Opened, Refused, Status, Subscribe, Subscribed,
+    Take, Wait,
 };
 use crate::target::beside;
 
@@ -104,7 +105,7 @@ async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(),
 
 fn responders() -> Responders {
     let others = workload::responders().respond(status).respond(wait).respond(keep);
-    others.respond(hold).respond(take).respond(subscribe).respond_switch(leave)
+    others.respond(hold).try_respond(open).respond(take).respond(subscribe).respond_switch(leave)
 }
 
 async fn status(_: Context, _: Status) -> Result<Held, NoError> {
@@ -121,6 +122,10 @@ async fn hold(context: Context, Hold { file }: Hold) -> Result<(), NoError> {
     context.closed().await;
     drop(file);
     Ok(())
+}
+
+async fn open(_: Context, _: Open) -> Result<Opened, Failure<NoError>> {
+    Ok(Opened { file: std::fs::File::open("/dev/null")?.into() })
 }
 
 async fn take(context: Context, Take { items }: Take) -> Result<(), NoError> {

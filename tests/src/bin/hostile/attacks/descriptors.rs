@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ends::calls;
 use crate::figure::Figure;
 use crate::options::Options;
-use crate::target::{Target, Usage};
+use crate::target::{Target, Usage, fill};
 
 /// A server whose descriptors are as many after this time as before has dealt with all that came.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -65,6 +65,17 @@ pub(super) fn claimed(options: &Options) -> io::Result<Vec<Figure>> {
     // Responders may hold three quarters of the 256, beside a socket for each of the 16.
     let what = "descriptors held by responders";
     Ok(vec![Figure::count(what, held(&mut target, &before)?, 208.0).at_least(64.0)])
+}
+
+/// A client that asks for files as long as it is read from, and takes none.
+pub(super) fn opened(_: &Options) -> io::Result<Vec<Figure>> {
+    let mut target = Target::start()?;
+    let before = target.usage()?;
+    let mut stream = target.connect()?;
+    fill(&mut stream, &calls("Open", 1), 1 << 20)?;
+    // An eighth of 256 may wait, and as many be on their way to a socket that takes no more.
+    let what = "descriptors held for answers that are not read";
+    Ok(vec![Figure::count(what, held(&mut target, &before)?, 80.0).at_least(16.0)])
 }
 
 /// Clients that switch to another protocol and say nothing in it.
