@@ -7,6 +7,7 @@
   on the way. Tests, and files that declare their children, do not count.
 - `proto/` imports nothing of the layers above it, and knows no clock, task or runtime.
 - `unsafe` is in one file.
+- `ampctl` says nothing on standard error past the file that takes out what a terminal would act upon.
 - No `select!` of a library draws lots.
 - Each public name of a library has one path.
 - No two public types of a library have one name, but for those that are defended here.
@@ -27,6 +28,7 @@ LAYERS = "| folder | is | knows nothing of |\n"
 LAYER = re.compile(r"^\| `(\w+)(?:/|\.rs)` \|", re.MULTILINE)
 DEFENDED = re.compile(r"^- `(\w+)/` imports `(\w+)/`", re.MULTILINE)
 UNSAFE_IN = "amp-unix/src/socket.rs"
+TOLD_IN = "amp-cli/src/printing.rs"
 LIBRARIES = ["amp-core", "amp-unix"]
 # What is whole as it is, or what others have to know all of: a driver must not overlook an event.
 WHOLE = {"DateTime", "DecimalKind", "Event", "Failure", "Inner", "Presence"}
@@ -282,6 +284,8 @@ def main():
             text = re.sub(r'//[^\n]*|"(?:[^"\\]|\\.)*"', "", Path(file).read_text())
             if re.search(r"\bunsafe\s*(?:\{|fn\b|impl\b)", text) and file.split("/")[0] in CRATES and "/src/" in file:
                 complaints.append(f"{file}: there is unsafe code")
+            if re.search(r"\beprint(?:ln)?!", text) and file.startswith("amp-cli/src/") and file != TOLD_IN:
+                complaints.append(f"{file}: it says something on standard error that is not looked at")
     if not count:
         sys.exit("there are no sources")
     if complaints:

@@ -50,15 +50,15 @@ class Unix(StringTransport):
 
     def __init__(self, case):
         super().__init__()
-        self.case, self.sent, self.queued, self.aborted = case, 0, [], False
+        self.case, self.sent, self._sendmsgQueue, self.aborted = case, 0, [], False
 
     def sendFileDescriptor(self, descriptor):
         self.sent += 1
-        self.queued.append(descriptor)
+        self._sendmsgQueue.append(descriptor)
 
     def value(self):
         there = self.case.far if self is self.case.near.transport else self.case.near
-        queued, self.queued = self.queued, []
+        queued, self._sendmsgQueue = self._sendmsgQueue, []
         for descriptor in queued:
             there.fileDescriptorReceived(self.case.keep(os.dup(descriptor)))
         return super().value()
@@ -96,7 +96,7 @@ class Descriptors(Case):
 
     def open(self):
         """How many of those that have come are open."""
-        return sum(map(self.is_open, self.came))
+        return len(set(filter(self.is_open, self.came)))
 
     def hostile(self):
         """A stream that is sent by somebody who does anything."""
@@ -182,6 +182,41 @@ class Descriptors(Case):
         self.near.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(len(os.listdir("/proc/self/fd")), before + 6)
 
+    def test_copies_of_an_item_that_cannot_be_written_are_not_sent(self):
+        both, failed = Sink(), []
+        self.call(PutBoth, both=both)
+        stream = self.far.stream
+        # No others can be in items.
+        sinks, plain = [Sink() for _ in range(255)], []
+        for sink in sinks:
+            self.call(PutPlain, numbers=sink)
+            plain.append(self.far.stream)
+        for _ in range(3):
+            both.send({"file": self.null, "more": Sink()}).addErrback(lambda failure: failed.append(failure.type))
+            self.run_both()
+        self.assertEqual(failed, [ValueError] * 3)
+        self.assertEqual((self.near.transport.sent, self.near._amp_streams.copies, self.near._amp_streams.files), (0, [], 0))
+        # Their numbers are those of the next ones.
+        plain.pop().stop()
+        self.run_both()
+        both.send({"file": self.null, "more": Sink()})
+        came = all_of(stream)
+        self.run_both()
+        self.assertEqual([item["file"] for item in came], self.came)
+
+    def test_who_answers_what_was_not_sent_is_cut_off(self):
+        """The copy is open as long as Twisted may send it: another file could have its number otherwise."""
+        sink = Sink()
+        self.call(PutFiles, files=sink)
+        sink.send(self.null)
+        (copy,) = self.near._amp_streams.copies
+        (box,) = amp.parseString(self.near.transport.value())
+        self.near.transport._sendmsgQueue = [copy]
+        self.near.ampBoxReceived(amp.AmpBox({b"_answer": box[b"_ask"]}))
+        self.assertTrue(self.near.transport.aborted and self.is_open(copy))
+        self.near.connectionLost(Failure(ConnectionDone()))
+        self.assertFalse(self.is_open(copy))
+
     def test_beside_streams(self):
         sink, inner = Sink(), Sink()
         self.call(PutBoth, both=sink)
@@ -238,6 +273,37 @@ class Descriptors(Case):
         self.assertEqual(self.open(), 1)
         came = all_of(self.far.stream)
         self.assertEqual((came[0], type(came[1])), (self.came[0], BadItem))
+
+    def test_so_many_may_wait_to_be_taken(self):
+        """Whatever the window of each stream is, and however many each item has."""
+        self.connect(answering(), Peer())
+        streams = []
+        for number in (0, 2, 4):
+            self.raw("PutFiles", files=number)
+            streams.append(self.far.stream)
+        for n in range(128):
+            self.assertIsNone(self.item(stream=2 * (n % 2)))
+        self.assertEqual(self.item(stream=4), b"BAD_ITEM")
+        self.assertEqual(self.open(), 128)
+        self.assertFalse(self.far.transport.aborted)
+        # Those that are taken are the user's, and the rest goes with its stream.
+        came = all_of(streams[1])
+        self.run_both()
+        self.assertEqual(len(came), 64)
+        for _ in range(3):
+            self.assertIsNone(self.item(stream=2))
+        streams[0].stop()
+        self.assertEqual((self.open(), self.far._amp_streams.held), (67, 0))
+
+    def test_what_the_window_says_may_wait(self):
+        self.connect(answering(), Peer())
+        self.far.stream_window = {"items": 1024, "bytes": 256 << 10, "attachments": 130}
+        streams = []
+        for number in (0, 2, 4):
+            self.raw("PutFiles", files=number)
+            streams.append(self.far.stream)
+        self.assertEqual([self.item(stream=n % 3 * 2) for n in range(131)], [None] * 130 + [b"BAD_ITEM"])
+        self.assertEqual(self.open(), 130)
 
     def test_those_of_an_item_that_cannot_be_read_are_closed(self):
         self.connect(answering(), Peer())

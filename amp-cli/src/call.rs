@@ -18,7 +18,7 @@ use crate::opening::{Opening, STDIN};
 use crate::options::Call;
 use crate::output::Output;
 use crate::peering::Target;
-use crate::printing::{not_printed, print};
+use crate::printing::{not_printed, print, tell_line};
 use crate::running::{say_farewell, until_interrupted};
 use crate::schemas::{arguments_of, find};
 
@@ -146,7 +146,7 @@ fn all_optional(schema: BoxSchema) -> BoxSchema {
 /// The peer has answered with an error.
 fn refused(options: &Call, declared: &[String], error: &RemoteError) -> ExitCode {
     let code = String::from_utf8_lossy(&error.code).into_owned();
-    eprintln!("{}", plain_json(json!({ "error": code, "description": error.description })));
+    tell_line(plain_json(json!({ "error": code, "description": error.description })));
     if options.accept.contains(&code) {
         return ExitCode::SUCCESS;
     }

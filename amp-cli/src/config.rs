@@ -3,15 +3,16 @@
 use etcetera::BaseStrategy;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
 
 use crate::mistake::{Mistake, no_such};
+use crate::trust;
 
 const NAME: &str = "ampctl.toml";
 
 /// The content of `ampctl.toml`: in the folder that the program runs in, in one around it, or else in the
-/// user's folder for configuration.
+/// user's folder for configuration. It may start programs, and so it is one that nobody else can have written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -93,6 +94,13 @@ impl Config {
         {
             profile.address = format!("unix:{}", folder.join(path).display());
         }
+        if let Some(words) = profile.address.strip_prefix("exec:")
+            && let Ok(mut words) = shell_words::split(words)
+            && let Some(program) = words.first_mut().filter(|program| program.contains('/'))
+        {
+            *program = folder.join(&*program).display().to_string();
+            profile.address = format!("exec:{}", shell_words::join(words));
+        }
         Ok(profile)
     }
 
@@ -103,17 +111,11 @@ impl Config {
             .ok()
             .map(|strategy| strategy.config_dir().join("ampctl").join(NAME));
         for path in around.chain(of_user) {
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    let read = toml::from_str::<Self>(&text);
-                    let config = read.map_err(|error| of_toml(&path, &text, &error))?;
-                    return Ok(Some(Self { path, ..config }));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let path = path.display();
-                    return Err(Mistake::new(format!("cannot read {path}: {error}")));
-                }
+            // The next one may mean another peer by the same name, so that none is passed over.
+            if let Some(text) = trust::read(&path)? {
+                let read = toml::from_str::<Self>(&text);
+                let config = read.map_err(|error| of_toml(&path, &text, &error))?;
+                return Ok(Some(Self { path, ..config }));
             }
         }
         Ok(None)

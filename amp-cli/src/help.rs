@@ -17,7 +17,7 @@ and in the user's folder for configuration:
     schema = [\"calculator.schema\"]
 
 It takes the flags of `ampctl call` that are about the peer, by the same names. Paths begin where the file \
-is.
+is. Since it can start programs, one that others can have written is refused.
 
 Exit codes:
 

@@ -6,7 +6,7 @@
 //! | subject | files |
 //! |---|---|
 //! | the command line | `options`; `peering`, `connecting`, `tls` and `watch_options` have what several subcommands take, `help` the texts with examples |
-//! | a peer, its schemas and its login | `peering`; `config` knows peers by their names |
+//! | a peer, its schemas and its login | `peering`; `config` knows peers by their names, of files that nobody else can have written (`trust`) |
 //! | streams to a peer | `address` says where it is, `stream` makes one, `listening` gets one from a client, `connecting` begins TLS (`tls`), `StartTLS` and routes on it |
 //! | programs | `programs` starts them as peers and to answer, and ends them; `running` is the runtime |
 //! | a call that a user writes | `words` reads it by the schema, `scalars` single values, `line` a whole line; `opening` opens its files; `ask` is a call that fits its schema, so that only the connection can fail; `template` has arguments to fill in |
@@ -72,6 +72,7 @@ mod table;
 mod tap;
 mod template;
 mod tls;
+mod trust;
 mod type_words;
 mod watch_options;
 mod watching;

@@ -11,13 +11,20 @@ pub(crate) fn name_of(key: &[u8]) -> String {
     }
 }
 
+/// Whether a terminal does something other than to show a character: it ends a line, moves the cursor, or
+/// turns the direction of what is around it.
+pub(crate) fn is_active(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// A text on a line, with nothing in it that a terminal would act upon.
 pub(crate) struct OnLine<'a>(pub(crate) &'a str);
 
 impl fmt::Display for OnLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            if c.is_control() {
+            if is_active(c) {
                 write!(f, "{}", c.escape_debug())?;
             } else {
                 f.write_char(c)?;
@@ -25,6 +32,18 @@ impl fmt::Display for OnLine<'_> {
         }
         Ok(())
     }
+}
+
+/// A text with its line breaks, and nothing else that a terminal would act upon.
+pub(crate) fn on_lines(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c {
+            c if is_active(c) && c != '\n' => shown.extend(c.escape_debug()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// A text as JSON.
@@ -36,7 +55,7 @@ pub(crate) fn json_text(text: &str) -> String {
 pub(crate) fn plain_json(json: impl fmt::Display) -> String {
     let mut plain = String::new();
     for c in json.to_string().chars() {
-        if c.is_control() && c != '\n' {
+        if is_active(c) && c != '\n' {
             let _ = write!(plain, "\\u{:04x}", u32::from(c));
         } else {
             plain.push(c);

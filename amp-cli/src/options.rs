@@ -156,7 +156,7 @@ pub(crate) struct Call {
     /// pretty on a terminal, json otherwise
     ///
     /// Values that the schema calls secret are shown as `(hidden)`, but for one that `value:KEY` asks for.
-    /// An optional value that is not in the answer is nothing.
+    /// An optional value that is not in the answer is nothing. A terminal shows what it would act upon in that one.
     #[arg(long, value_parser = Output::parse)]
     pub(crate) output: Option<Output>,
     /// Whether what is printed for people has colours

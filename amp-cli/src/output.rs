@@ -10,6 +10,7 @@ use crate::descriptors::{json, json_of_value};
 use crate::exit::{self, Failure};
 use crate::hide::Hidden;
 use crate::mistake::{Mistake, no_such};
+use crate::on_line::on_lines;
 use crate::table;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,15 +102,28 @@ impl Output {
                     let mistake = no_such("value", key, known).at("--output");
                     return Err(Failure::new(exit::NOT_USED, mistake));
                 }
-                // As it is, so that it can go into a file.
-                Some(Value::Bytes(bytes)) => return Ok(bytes.to_vec()),
-                Some(Value::Text(text)) => text,
-                Some(value) => json_of_value(&value, &mut 0),
+                Some(value) => return Ok(alone(value, io::stdout().is_terminal())),
             },
         };
         text.push('\n');
         Ok(text.into_bytes())
     }
+}
+
+/// A value as it is, so that it can go into a file. A terminal shows what it would act upon.
+fn alone(value: Value, is_for_terminal: bool) -> Vec<u8> {
+    let mut text = match value {
+        Value::Bytes(bytes) if !is_for_terminal => return bytes.to_vec(),
+        Value::Bytes(bytes) => match str::from_utf8(&bytes) {
+            Ok(text) => return on_lines(text).into_bytes(),
+            Err(_) => json_of_value(&Value::Bytes(bytes), &mut 0),
+        },
+        Value::Text(text) if is_for_terminal => on_lines(&text),
+        Value::Text(text) => text,
+        value => json_of_value(&value, &mut 0),
+    };
+    text.push('\n');
+    text.into_bytes()
 }
 
 /// A box as JSON, as it is on the wire, without the protocol's own keys.
@@ -189,6 +203,19 @@ fn end_of_text(json: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_is_as_it_is_but_on_a_terminal() {
+        for (value, to_a_file, shown) in [
+            (Value::Text("a\x1b[31m\nb".to_owned()), "a\x1b[31m\nb\n", "a\\u{1b}[31m\nb\n"),
+            (Value::Bytes(b"\x1b[31m\n"[..].into()), "\x1b[31m\n", "\\u{1b}[31m\n"),
+        ] {
+            assert_eq!(alone(value.clone(), false), to_a_file.as_bytes());
+            assert_eq!(alone(value, true), shown.as_bytes());
+        }
+        let no_text = alone(Value::Bytes(b"\xff\x1b"[..].into()), true);
+        assert_eq!(no_text, b"{\"base64\": \"/xs=\"}\n");
+    }
 
     #[test]
     fn json_is_laid_out_as_it_is() {

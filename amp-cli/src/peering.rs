@@ -25,6 +25,7 @@ use crate::printing::tell;
 use crate::rules::Rules;
 use crate::running::say_farewell;
 use crate::schemas;
+use crate::trust;
 
 /// Whom to talk to, and what is known of it.
 #[derive(Args, Debug)]
@@ -164,13 +165,13 @@ impl PeerOptions {
         } else {
             Arc::new(schemas::load_all(peer_schemas)?)
         };
-        let rules = self.respond.as_ref().or(respond.as_ref());
+        let rules = given_or_named(self.respond.as_deref(), respond.as_deref())?;
         let hidden = Hidden::new(self.hidden.iter().chain(hide));
         let rules = rules.map(|path| Rules::load(path, &peer_schema, &hidden)).transpose()?;
         let reflects = self.reflect || *reflect;
         let has_schema = reflects || !schemas.is_empty();
-        let before = self.before.as_ref().or(before.as_ref()).map(|path| lines_of(path));
-        let before = before.transpose()?.unwrap_or_default();
+        let before = given_or_named(self.before.as_deref(), before.as_deref())?;
+        let before = before.map(lines_of).transpose()?.unwrap_or_default();
         let verbose = self.verbose;
         let target = Target {
             address,
@@ -297,6 +298,18 @@ impl Target {
             Mistake::new(format!("{what} {:?}", clash.command))
         })?;
         Ok(schema)
+    }
+}
+
+/// A file that the user gives, or else one that a profile names: nobody else may have written that any more than
+/// the profile, as it starts programs or opens files.
+fn given_or_named<'a>(
+    given: Option<&'a Path>,
+    named: Option<&'a Path>,
+) -> Result<Option<&'a Path>, Mistake> {
+    match (given, named) {
+        (None, Some(named)) => trust::check(named).map(|()| Some(named)),
+        _ => Ok(given),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use crate::exit::{self, Failure};
+use crate::on_line::on_lines;
 
 /// Prints a line at once.
 pub(crate) fn print_line(line: impl Display) -> Result<(), Failure> {
@@ -33,15 +34,13 @@ pub(crate) fn ignoring_who_has_read_enough(printed: Result<(), Failure>) -> Resu
     }
 }
 
+/// Says something on standard error, with the name of the program.
+pub(crate) fn tell(said: impl Display) {
+    tell_line(format_args!("ampctl: {said}"));
+}
+
 /// Says something on standard error. Line breaks stay, and all else that a terminal would act upon is
 /// only shown.
-pub(crate) fn tell(said: impl Display) {
-    let mut shown = String::new();
-    for c in said.to_string().chars() {
-        match c {
-            c if c.is_control() && c != '\n' => shown.extend(c.escape_debug()),
-            c => shown.push(c),
-        }
-    }
-    eprintln!("ampctl: {shown}");
+pub(crate) fn tell_line(said: impl Display) {
+    eprintln!("{}", on_lines(&said.to_string()));
 }

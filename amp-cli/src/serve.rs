@@ -17,7 +17,7 @@ use crate::listen::WAITING;
 use crate::listening::Listening;
 use crate::mistake::Mistake;
 use crate::options::Serve;
-use crate::printing::{print_line, tell};
+use crate::printing::{print_line, tell, tell_line};
 use crate::programs;
 use crate::rules::Rules;
 use crate::running::{Interrupts, run};
@@ -121,7 +121,7 @@ impl Serving {
         if self.prints {
             return print_line(line);
         }
-        eprintln!("{line}");
+        tell_line(line);
         Ok(())
     }
 }

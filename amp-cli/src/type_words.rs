@@ -1,6 +1,7 @@
-//! What a schema may say and no code can be written of: words that are nearly types, and boxes that are
-//! nowhere around.
+//! What a schema may say and no code can be written of: words that are nearly types, boxes that are nowhere
+//! around, and keys that no box has.
 
+use amp_core::keys::is_reserved;
 use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
 
 use crate::mistake::Mistake;
@@ -23,6 +24,9 @@ const OTHERS: &[&str] = &[
     "OneOf",
 ];
 
+/// The length of the longest key, in bytes: a rule of the protocol.
+const LONGEST_KEY: usize = 255;
+
 /// Refuses a type that differs from a known one only in how it is written. Any other word is a type of
 /// somebody's own, and nobody would give it such a name.
 pub(crate) fn check(schema: &Schema) -> Result<(), Mistake> {
@@ -36,7 +40,22 @@ pub(crate) fn check(schema: &Schema) -> Result<(), Mistake> {
 /// Checks a box, which is as deep as `depth` says, from 1.
 fn check_box(schema: &BoxSchema, place: &str, depth: usize) -> Result<(), Mistake> {
     for argument in schema.parts().into_iter().flat_map(BoxSchema::arguments) {
+        check_key(&argument.name, place, depth)?;
         check_type(&argument.wire_type, &format!("{place} {}", argument.name), depth)?;
+    }
+    Ok(())
+}
+
+/// Refuses what no box can have as a key, or a call no argument.
+fn check_key(key: &str, place: &str, depth: usize) -> Result<(), Mistake> {
+    if depth == 1 && is_reserved(key.as_bytes()) {
+        return Err(Mistake::new(format!("{place} {key}: the key is the protocol's own")));
+    }
+    if key.is_empty() || key.len() > LONGEST_KEY {
+        let len = key.len();
+        return Err(Mistake::new(format!(
+            "{place} {key}: a key has 1 to {LONGEST_KEY} bytes, and this one {len}"
+        )));
     }
     Ok(())
 }

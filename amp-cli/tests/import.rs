@@ -259,6 +259,36 @@ fn one_code_of_which_only_some_exceptions_are_fatal_is_said() {
     assert!(said.contains("fe.py:4: ") && said.contains("X is fatal here"), "{said}");
 }
 
+/// What a schema cannot say of errors, and what none of them is ever answered as.
+#[test]
+fn error_codes_that_are_not_what_they_seem_are_said() {
+    for (errors, expected) in [
+        (
+            "{E1: b'caf\\xe9\\ncommand B'}",
+            "its error code \"caf\\\\xe9\\u{a}command B\" is not UTF-8, which a schema cannot say",
+        ),
+        (
+            "{E1: b'ONE', E2: b'TWO'}",
+            "its error \"TWO\" is never answered: E2 is derived from E1, which stands before it",
+        ),
+    ] {
+        let body = python_of(&format!(
+            "class E1(Exception): pass\nclass E2(E1): pass\n\
+             class A(amp.Command):\n    errors = {errors}\n",
+        ));
+        let said = Module::new(&[("codes.py", &body)]).in_doubt("codes");
+        assert!(said.contains("codes.py:4: ") && said.contains(expected), "{said}");
+    }
+    // The nearer one comes first, or has the same code.
+    for errors in ["{E2: b'TWO', E1: b'ONE'}", "{E1: b'ONE', E2: b'ONE'}"] {
+        let body = python_of(&format!(
+            "class E1(Exception): pass\nclass E2(E1): pass\n\
+             class A(amp.Command):\n    errors = {errors}\n",
+        ));
+        Module::new(&[("codes.py", &body)]).schema("codes");
+    }
+}
+
 /// A class whose hook changes values in no known way, and hints of it.
 #[test]
 fn hints_are_held_against_what_there_is() {

@@ -6,6 +6,7 @@ Few descriptors are on their way at a time, and those that nobody takes are clos
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import Any
 
 from . import _streams
@@ -43,16 +44,22 @@ class SendingFiles(_streams.Sending):
             return False
         copies = self.of.copies[before:]
         self.count_files(None, files)
-        called.addBoth(self.of.close_copies, copies).addBoth(self.count_files, -files)
+        called.addBoth(self.of.were_sent, copies).addBoth(self.count_files, -files)
         return True
 
     def write_with_copies(self, value: Any) -> Any:
         """Twisted sends a descriptor later, and its user may have closed it by then."""
-        self.of.copying = True
+        copies = self.of.copying = {}
         try:
-            return super().write(value)
+            box = super().write(value)
+            for copy in copies.values():
+                self.of.proto.transport.sendFileDescriptor(copy)
+            return box
+        except Exception:
+            self.of.take_back(copies)
+            raise
         finally:
-            self.of.copying = False
+            self.of.copying = None
 
     def count_files(self, _: Any, more: int) -> None:
         self.files, self.of.files = self.files + more, self.of.files + more
@@ -68,6 +75,9 @@ class SendingFiles(_streams.Sending):
 
 class Kept:
     """An item that was read when it came, and the descriptors that it has claimed."""
+
+    # How many of those its connection counts.
+    held = 0
 
     def __init__(self, value: Any, error: Exception | None, descriptors: list[int]) -> None:
         self.value, self.error, self.descriptors = value, error, descriptors
@@ -90,9 +100,24 @@ class ReceivingFiles(_streams.Receiving):
         except BadItem:
             return
         for each in boxes:
-            self.drop(self.keep(each))
+            self.drop(self.claimed_by(each))
 
-    def keep(self, box: Any) -> Any:
+    def keep_all(self, boxes: list[Any]) -> list[Any]:
+        """So many descriptors wait to be taken as may wait to be claimed, or come by what the window says."""
+        kept = [self.claimed_by(box) for box in boxes]
+        with_some = [each for each in kept if isinstance(each, Kept)]
+        held = sum(len(each.descriptors) for each in with_some)
+        most = max(UNCLAIMED_FILES, self.window.get("attachments", 0))
+        if self.of.held + held > most:
+            for each in with_some:
+                self.drop(each)
+            raise BadItem(f"{self.of.held + held} descriptors wait to be taken, and {most} may")
+        for each in with_some:
+            each.held = len(each.descriptors)
+        self.of.held += held
+        return kept
+
+    def claimed_by(self, box: Any) -> Any:
         """Where descriptors wait that it may claim, an item is read at once."""
         if not self.of.proto._descriptors:
             return box
@@ -109,12 +134,14 @@ class ReceivingFiles(_streams.Receiving):
     def read(self, kept: Any) -> Any:
         if not isinstance(kept, Kept):
             return super().read(kept)
+        self.of.held -= kept.held
         if kept.error is not None:
             raise kept.error
         return kept.value
 
     def drop(self, kept: Any) -> None:
         if isinstance(kept, Kept):
+            self.of.held -= kept.held
             close(kept.descriptors)
 
     def fail(self, reason: Exception) -> bool:
@@ -138,10 +165,14 @@ class EndsOfFiles(_streams.Ends):
     def __init__(self, proto: Any) -> None:
         super().__init__(proto)
         # How many descriptors of items are on their way, and what was made for that; what an item that is weighed needs
-        # the connection for; what one that is read has claimed; and streams that are over, whose items may still come.
-        self.files = 0
+        # the connection for; what one that is read has claimed; how many wait with items to be taken; and streams that are
+        # over, whose items may still come.
+        self.files = self.held = 0
         self.copies: list[int] = []
-        self.copying = False
+        # The copies of the item that is written, by their numbers; and numbers of those that were not sent.
+        self.copying: dict[int, int] | None = None
+        self.given_back: deque[int] = deque()
+        self.next_number = proto._sendingDescriptorCounter
         self.needs: list[int] | None = None
         self.claimed: list[int] | None = None
         self.gone: dict[bytes, ReceivingFiles] = {}
@@ -175,12 +206,31 @@ class EndsOfFiles(_streams.Ends):
         self.needs.append(1)
         return True
 
-    def to_send(self, descriptor: int) -> int:
-        """The descriptor, or a copy of it."""
-        if self.copying:
-            descriptor = os.dup(descriptor)
-            self.copies.append(descriptor)
-        return descriptor
+    def number(self) -> int:
+        """That of the next descriptor that is sent."""
+        number: int = self.given_back.popleft() if self.given_back else self.next_number()
+        return number
+
+    def copy(self, descriptor: int, copies: dict[int, int]) -> int:
+        """The number of a copy, which is sent once all of its item is written."""
+        copy = os.dup(descriptor)
+        self.copies.append(copy)
+        number = self.number()
+        copies[number] = copy
+        return number
+
+    def take_back(self, copies: dict[int, int]) -> None:
+        """An item could not be written. Its copies are not sent, and others have their numbers."""
+        self.given_back.extendleft(reversed(copies))
+        self.close_copies(None, [*copies.values()])
+
+    def were_sent(self, _: Any, copies: list[int]) -> None:
+        """The call is over that has brought them. An answer to what has not been sent is a lie: another file could have
+        the number of a closed copy by the time that Twisted sends that."""
+        if self.lost is None and not {*copies}.isdisjoint(getattr(self.proto.transport, "_sendmsgQueue", ())):
+            self.proto.transport.abortConnection()
+        else:
+            self.close_copies(None, copies)
 
     def close_copies(self, _: Any, copies: list[int]) -> None:
         for copy in copies:

@@ -222,6 +222,7 @@ class Receiving(End):
             boxes, size = split(box)
             if not self.has_room(len(boxes), size):
                 raise BadItem("more has come than may come ahead")
+            kept = self.keep_all(boxes)
         except BadItem as error:
             self.fail(error)
             raise
@@ -230,13 +231,13 @@ class Receiving(End):
         self.count(None, 1, len(boxes), size)
         answer: Deferred[Any] = Deferred()
         answer.addBoth(self.count, -1, -len(boxes), -size)
-        self.queue.extend(zip(map(self.keep, boxes), [None] * (len(boxes) - 1) + [answer]))
+        self.queue.extend(zip(kept, [None] * (len(boxes) - 1) + [answer]))
         self.pump()
         return answer
 
-    def keep(self, box: Any) -> Any:
-        """An item, as it waits until it is taken."""
-        return box
+    def keep_all(self, boxes: list[Any]) -> list[Any]:
+        """Items, as they wait until they are taken."""
+        return boxes
 
     def drop(self, kept: Any) -> None:
         """It waits no longer, as nobody takes it."""

@@ -185,6 +185,7 @@ class Streams(amp.AMP):
         self._amp_streams = _Ends(self)
         super().makeConnection(transport)
         self._getDescriptor: Any = self._amp_streams.claim
+        self._sendingDescriptorCounter: Any = self._amp_streams.number
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # Whoever learns of it below opens no more.
@@ -234,6 +235,9 @@ class Streams(amp.AMP):
             self.transport.abortConnection()  # type: ignore[union-attr]
 
     def _sendFileDescriptor(self, descriptor: int) -> Any:
-        if self._amp_streams.weighs(descriptor):
+        streams = self._amp_streams
+        if streams.weighs(descriptor):
             return SOME_NUMBER
-        return super()._sendFileDescriptor(self._amp_streams.to_send(descriptor))
+        if streams.copying is not None:
+            return streams.copy(descriptor, streams.copying)
+        return super()._sendFileDescriptor(descriptor)

@@ -6,7 +6,7 @@ use amp_core::schema::{
 use std::collections::BTreeMap;
 
 use super::rust_docs::markdown;
-use super::text::clean_line;
+use super::text::{clean_line, says_nothing};
 
 pub(super) fn write(schema: &Schema, title: &str) -> String {
     let mut lines = vec![format!("# {}", cell(title)), String::new()];
@@ -38,7 +38,7 @@ pub(super) fn write(schema: &Schema, title: &str) -> String {
 
 fn describe(command: &CommandSchema) -> Vec<String> {
     let mut parts = Vec::new();
-    parts.extend((!command.docs.is_empty()).then(|| markdown(&command.docs).join("\n")));
+    parts.extend((!says_nothing(&command.docs)).then(|| markdown(&command.docs).join("\n")));
     let mut notes = Vec::new();
     if !command.requires_answer {
         notes.push("It is never answered.");
@@ -95,7 +95,7 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
         if secrets.contains(&argument.name) {
             notes.push("secret".to_owned());
         }
-        notes.extend((!argument.docs.is_empty()).then(|| cell(&argument.docs)));
+        notes.extend((!says_nothing(&argument.docs)).then(|| cell(&argument.docs)));
         let indent = "&nbsp;&nbsp;".repeat(depth);
         let ty = code(&argument.wire_type.to_string());
         rows.push(format!("| {indent}{} | {ty} | {} |", code(&argument.name), notes.join("; ")));

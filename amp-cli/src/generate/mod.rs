@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::hints::Hints;
 use crate::mistake::Mistake;
+use crate::printing::tell;
 use crate::{schemas, type_words, whole_file};
 
 mod boxes;
@@ -112,10 +113,10 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
     let header = format!("// {}", header(&options.sources.schemas));
     let written = rust::write(&schema, &hints.rust, &header)?;
     for place in &written.unused {
-        eprintln!("ampctl: the hint for {place} is not needed");
+        tell(format_args!("the hint for {place} is not needed"));
     }
     for line in written.renamed.iter().chain(&written.lost) {
-        eprintln!("ampctl: {line}");
+        tell(line);
     }
     if let (true, Some(path)) = (options.keep_names, &options.hints) {
         hints.keep_names(path, &written.names)?;
@@ -132,7 +133,8 @@ fn rust(options: &Rust) -> Result<String, Mistake> {
 fn python(options: &Python) -> Result<String, Mistake> {
     let schema = schemas::load_all(&options.sources.schemas)?;
     type_words::check(&schema)?;
-    let header = format!("# {}", header(&options.sources.schemas));
+    // Python looks for `coding=` in comments at the beginning, to read all that follows as that says.
+    let header = format!("# {}", header(&options.sources.schemas)).replace("coding=", "coding =");
     let by_hand = options.by_hand.as_deref();
     let stem = by_hand
         .map_or("by_hand".into(), |path| path.file_stem().unwrap_or_default().to_string_lossy());
@@ -142,7 +144,7 @@ fn python(options: &Python) -> Result<String, Mistake> {
     let written = python::write(&schema, &header, &stem)?;
     say_of_start_tls(&schema);
     for note in &written.lost {
-        eprintln!("ampctl: {note}");
+        tell(note);
     }
     if let (Some(path), false) = (by_hand, written.by_hand.is_empty()) {
         write_once(path, &python::by_hand(&written.by_hand))?;
@@ -167,8 +169,8 @@ fn say_of_start_tls(schema: &Schema) {
     let boxes = [&command.arguments, &command.response];
     let has_keys = boxes.iter().any(|schema| **schema != BoxSchema::new());
     if has_keys || command.errors() != Some(&[]) {
-        eprintln!(
-            "ampctl: command StartTLS: it is the library's own, without the keys and errors of the schema"
+        tell(
+            "command StartTLS: it is the library's own, without the keys and errors of the schema",
         );
     }
 }
@@ -177,7 +179,7 @@ fn say_of_start_tls(schema: &Schema) {
 fn write_once(path: &Path, text: &str) -> Result<(), Mistake> {
     let shown = path.display();
     if path.is_file() {
-        eprintln!("ampctl: {shown} is there already, and stays as it is");
+        tell(format_args!("{shown} is there already, and stays as it is"));
         return Ok(());
     }
     whole_file::create(path, text)

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::boxes::{boxes_in, is_outer};
 use super::names::pascal;
-use super::text::clean;
+use super::text::{clean, is_unclean, says_nothing};
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
 use crate::type_words::FORMS;
@@ -83,6 +83,15 @@ const BUILT_IN: &[&str] = &[
     "UnicodeError",
     "ValueError",
     "ZeroDivisionError",
+];
+
+/// Names of the parameters of `callRemote`, beside the arguments.
+const PARAMETERS: &[&str] = &["commandType", "self"];
+/// Words that Twisted gives a capital, where they are keys.
+const CAPITALIZED: &[&str] = &[
+    "and", "assert", "break", "class", "continue", "def", "del", "elif", "else", "except", "exec",
+    "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "not", "or", "pass",
+    "print", "raise", "return", "try", "while", "yield",
 ];
 
 /// What was written, and what somebody has to write by hand.
@@ -243,7 +252,7 @@ impl Writer {
 
     fn command(&mut self, name: &str, command: &CommandSchema, class: &str) {
         let mut sections = Vec::new();
-        sections.extend((!command.docs.is_empty()).then(|| docstring(&command.docs)));
+        sections.extend(docstring(&command.docs));
         if class != name {
             sections.push(format!("    commandName = {}", bytes(name)));
         }
@@ -303,6 +312,18 @@ impl Writer {
                 "it has keys that are not ASCII, of which Twisted makes no names",
             ),
             (
+                boxes.iter().any(|schema| are_one_name(schema)),
+                "some of its keys are one name in Python",
+            ),
+            (
+                arguments
+                    .parts()
+                    .iter()
+                    .flat_map(|part| part.arguments())
+                    .any(|key| PARAMETERS.contains(&&*key.name)),
+                "arguments that are parameters of callRemote cannot be passed to it",
+            ),
+            (
                 boxes.iter().any(|schema| !schema.cases().is_empty()),
                 "what is only there with certain texts of others is optional",
             ),
@@ -332,10 +353,10 @@ impl Writer {
         }
         // A name with a module, or one that is a command's too.
         let class = self.unique(&pascal_if_no_name(&name));
-        let docs =
-            if error.docs.is_empty() { "    pass".to_owned() } else { docstring(&error.docs) };
+        let docs = docstring(&error.docs).unwrap_or_else(|| "    pass".to_owned());
         let mut item = format!("class {class}(Exception):\n{docs}");
-        if class != name && error.exception.is_some() {
+        // Python's names of classes have no NUL.
+        if class != name && error.exception.is_some() && !name.contains('\0') {
             let _ = write!(item, "\n\n\n{class}.__name__ = {}", string(&name));
         }
         self.items.push(item);
@@ -456,6 +477,18 @@ impl Writer {
     }
 }
 
+/// Whether Twisted makes one name of several keys.
+fn are_one_name(schema: &BoxSchema) -> bool {
+    let name = |key: &str| {
+        let name = key.replace('-', "_");
+        if CAPITALIZED.contains(&&*name) { pascal(&name) } else { name }
+    };
+    let keys: BTreeSet<_> =
+        schema.parts().into_iter().flat_map(BoxSchema::arguments).map(|key| &*key.name).collect();
+    let names: BTreeSet<_> = keys.iter().map(|key| name(key)).collect();
+    names.len() < keys.len()
+}
+
 /// Whether Twisted's own ListOf can have it: it asks for `toString`, which is not in need of a connection.
 fn has_to_string(wire_type: &WireType) -> bool {
     match wire_type {
@@ -468,13 +501,18 @@ fn has_to_string(wire_type: &WireType) -> bool {
 
 fn pascal_if_no_name(name: &str) -> String {
     let last = name.rsplit('.').next().unwrap_or_default();
-    if is_name(last) { last.to_owned() } else { pascal(last) }
+    // Those with two underscores are Python's own, or are others inside of a class.
+    if is_name(last) && !last.starts_with("__") { last.to_owned() } else { pascal(last) }
 }
 
-fn docstring(docs: &str) -> String {
+/// None if nothing of `docs` can be seen: quotes that nothing is between would end only at the next ones.
+fn docstring(docs: &str) -> Option<String> {
+    if says_nothing(docs) {
+        return None;
+    }
     let escaped = clean(docs).replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     let lines: Vec<_> = escaped.lines().collect();
-    match lines[..] {
+    Some(match lines[..] {
         // A quote at the end would be taken for the end.
         [only] if !only.ends_with('"') => format!("    \"\"\"{only}\"\"\""),
         _ => {
@@ -485,7 +523,7 @@ fn docstring(docs: &str) -> String {
             });
             format!("{}    \"\"\"", lines.collect::<String>())
         }
-    }
+    })
 }
 
 /// A literal of bytes.
@@ -511,6 +549,9 @@ fn string(text: &str) -> String {
             '"' | '\\' => out.extend(['\\', c]),
             c if c.is_control() => {
                 let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c if is_unclean(c) => {
+                let _ = write!(out, "\\U{:08x}", u32::from(c));
             }
             c => out.push(c),
         }

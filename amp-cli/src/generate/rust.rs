@@ -14,7 +14,7 @@ use super::rust_items::{
 use super::rust_names::{Names, check_names};
 use super::rust_types::{Hole, Uses, check_integer, has_default, plain, wrapper};
 use super::styles::{code_of, style_of, styled};
-use super::text::code;
+use super::text::{code, says_nothing};
 use crate::hints::RustHints;
 use crate::mistake::Mistake;
 
@@ -206,7 +206,7 @@ impl<'a> Writer<'a> {
         };
         options.extend(style);
         let mut docs = command.docs.clone();
-        if docs.is_empty() {
+        if says_nothing(&docs) {
             docs = format!("The command {}.", code(name));
         }
         let mut lines = doc_comment(&docs, "");
@@ -502,7 +502,7 @@ impl<'a> Writer<'a> {
 }
 
 fn docs_of(argument: &ArgumentSchema) -> String {
-    if argument.docs.is_empty() {
+    if says_nothing(&argument.docs) {
         format!("{} on the wire.", code(&argument.wire_type.to_string()))
     } else {
         argument.docs.clone()
@@ -510,5 +510,5 @@ fn docs_of(argument: &ArgumentSchema) -> String {
 }
 
 fn docs_of_error(error: &ErrorSchema) -> String {
-    if error.docs.is_empty() { format!("{}.", code(&error.code)) } else { error.docs.clone() }
+    if says_nothing(&error.docs) { format!("{}.", code(&error.code)) } else { error.docs.clone() }
 }

@@ -6,7 +6,7 @@ use super::boxes::is_outer;
 use super::rust::Writer;
 use super::rust_docs::doc_comment;
 use super::rust_items::{Variant, allowed_of_variants, attribute, joined, variants};
-use super::text::code;
+use super::text::{code, says_nothing};
 use crate::mistake::Mistake;
 
 impl Writer<'_> {
@@ -41,7 +41,7 @@ impl Writer<'_> {
                 None => Default::default(),
             };
             self.is_variant = false;
-            let docs = case.map(|case| case.docs.clone()).filter(|docs| !docs.is_empty());
+            let docs = case.map(|case| case.docs.clone()).filter(|docs| !says_nothing(docs));
             let docs = docs.unwrap_or_else(|| format!("{}.", code(text)));
             found.push(Variant { name, text: text.clone(), docs, fields });
         }

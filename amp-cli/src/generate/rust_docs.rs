@@ -36,16 +36,12 @@ pub(super) fn markdown(docs: &str) -> Vec<String> {
 fn plain(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
-    while let Some(start) = rest.find('`') {
-        let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
-        let fence = &rest[start..start + ticks];
-        let inside = &rest[start + ticks..];
-        let Some(end) = inside.find(fence) else { break };
-        out += &words(&rest[..start]);
-        out.extend([fence, &inside[..end], fence]);
-        rest = &inside[end + ticks..];
+    while let Some((start, end)) = span_of_code(rest) {
+        join(&mut out, &words(&rest[..start]));
+        join(&mut out, &rest[start..end]);
+        rest = &rest[end..];
     }
-    out += &words(rest);
+    join(&mut out, &words(rest));
     // The mark of a list, whose following lines would have to be indented.
     match out.chars().next() {
         Some('-' | '+' | '=') => format!("\\{out}"),
@@ -54,6 +50,32 @@ fn plain(line: &str) -> String {
         }
         _ => out,
     }
+}
+
+/// Where code is that begins with the first backticks of a text: it ends with as many, and no more.
+fn span_of_code(text: &str) -> Option<(usize, usize)> {
+    let run = |from: usize| {
+        let start = from + text[from..].find('`')?;
+        Some((start, start + text[start..].bytes().take_while(|byte| *byte == b'`').count()))
+    };
+    let (start, mut at) = run(0)?;
+    let ticks = at - start;
+    loop {
+        let (closing, end) = run(at)?;
+        if end - closing == ticks {
+            return Some((start, end));
+        }
+        at = end;
+    }
+}
+
+/// Appends to a line. The backticks of two pieces of code would be taken for one mark, and what is in them for
+/// text and tags.
+fn join(line: &mut String, piece: &str) {
+    if line.ends_with('`') && piece.starts_with('`') {
+        line.push(' ');
+    }
+    line.push_str(piece);
 }
 
 fn words(text: &str) -> String {
@@ -74,7 +96,8 @@ fn word(word: &str) -> String {
         }
     }
     let (before, after) = (&word[..start], &word[start + core.len()..]);
-    if core.contains("://") {
+    let is_link = core.starts_with("http://") || core.starts_with("https://");
+    if is_link && !core.contains(['<', '>', '`', '\\']) {
         return format!("{}<{core}>{}", escaped(before), escaped(after));
     }
     // A genitive is no part of the name.
@@ -82,7 +105,7 @@ fn word(word: &str) -> String {
     let humps =
         name.chars().skip(1).any(char::is_uppercase) && name.chars().any(char::is_lowercase);
     let marks = core.chars().any(|c| "_<>[](){}*&\\|=:$#@~^".contains(c));
-    if (humps || marks) && !core.contains('`') {
+    if (humps || marks) && !word.contains('`') {
         format!("{}`{core}`{}", escaped(before), escaped(after))
     } else {
         format!("{}{}{}", escaped(before), escaped(core), escaped(after))
@@ -112,6 +135,12 @@ mod tests {
             ("(see [Foo] <bar>)", "/// (see \\[Foo\\] \\<bar\\>)"),
             ("a list[int] of MyType", "/// a `list[int]` of `MyType`"),
             ("At http://a.b/c_d.", "/// At <http://a.b/c_d>."),
+            // Neither tags nor programs in disguise.
+            ("http://a><script>b", "/// `http://a><script>b`"),
+            ("javascript://a.b", "/// `javascript://a.b`"),
+            ("a_b``<img>```", "/// a\\_b\\`\\`\\<img\\>\\`\\`\\`"),
+            ("a_b``<img>``c_d", "/// `a_b` ``<img>`` `c_d`"),
+            ("`a``<b>`", "/// `a``<b>`"),
             ("- one", "/// \\- one"),
             ("1. one", "/// 1\\. one"),
             ("an odd ` tick", "/// an odd \\` tick"),

@@ -14,7 +14,7 @@ use crate::exit::{self, Failure};
 use crate::hints::Hints;
 use crate::mistake::Mistake;
 use crate::on_line::OnLine;
-use crate::printing::tell;
+use crate::printing::{tell, tell_line};
 use crate::running::run;
 
 /// Where the commands come from.
@@ -158,12 +158,12 @@ fn report(open: &[Open]) {
             count => format!(", and {count} more"),
         };
         let line = format!("{what}: {place}: {part}{others}");
-        eprintln!("\n# {}\n[argument.{class:?}]", OnLine(&line));
+        tell_line(format_args!("\n# {}\n[argument.{class:?}]", OnLine(&line)));
         if hint.is_empty() {
-            eprintln!("wire = \"?\"");
+            tell_line("wire = \"?\"");
         }
         for (name, value) in hint {
-            eprintln!("{name} = {value:?}");
+            tell_line(format_args!("{name} = {value:?}"));
         }
     }
 }

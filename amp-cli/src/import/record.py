@@ -207,6 +207,10 @@ def obstacles_of(cls: Any) -> Iterator[str]:
     family = next(family for family in FAMILIES if issubclass(cls, family))
     if not is_utf8(cls.commandName):
         yield "its name is not UTF-8, which a schema cannot say"
+    for code in cls.allErrors.values():
+        if not is_utf8(code):
+            yield f"its error code {quoted(text_of(code))} is not UTF-8, which a schema cannot say"
+    yield from (f"its error {quoted(code)} is never answered: {why}" for code, why in covered_errors(cls))
     for hook in HOOKS:
         own, known = getattr(cls, hook), getattr(family, hook)
         if getattr(own, "__func__", own) is not getattr(known, "__func__", known):
@@ -241,6 +245,14 @@ def half_fatal(cls: Any) -> list[str]:
     def some(exceptions: list[Any]) -> bool:
         return len({exception in cls.fatalErrors for exception in exceptions}) > 1
     return sorted(code for code, exceptions in by_code_of(cls).items() if some(exceptions))
+
+
+def covered_errors(cls: Any) -> Iterator[tuple[str, str]]:
+    """The codes whose exceptions are all answered with another one: that of the first that they are."""
+    for code, exceptions in by_code_of(cls).items():
+        first = [next(one for one in cls.allErrors if issubclass(exception, one)) for exception in exceptions]
+        if all(text_of(cls.allErrors[one]) != code for one in first):
+            yield code, f"{exceptions[0].__name__} is derived from {first[0].__name__}, which stands before it"
 
 
 def errors_of(cls: Any) -> list[str]:

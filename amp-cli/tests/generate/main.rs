@@ -245,6 +245,14 @@ fn words_that_are_nearly_types_are_mistakes() {
             "command A\n  arguments\n    x: Box\n      y: ListOf(Box(^3))\n",
             "command A, argument x, key y: ^3 is no box around it, which are ^1 to ^2",
         ),
+        (
+            "command A\n  response\n    _answer: Integer\n",
+            "command A, response key _answer: the key is the protocol's own",
+        ),
+        (
+            "command A\n  arguments\n    x: Box\n      \"\": Integer\n",
+            "command A, argument x, key : a key has 1 to 255 bytes, and this one 0",
+        ),
     ] {
         fs::write(folder.path().join("s.schema"), schema).unwrap();
         for language in ["rust", "python"] {
@@ -271,6 +279,9 @@ fn what_a_class_cannot_say_is_said_wherever_it_is() {
         (&default, cases),
         (&default, "what has a default is optional"),
         ("\"é\": Integer", "keys that are not ASCII, of which Twisted makes no names"),
+        ("a-b: Integer\n      a_b: Integer", "some of its keys are one name in Python"),
+        ("From: Integer\n      from: Integer", "some of its keys are one name in Python"),
+        ("self: Integer", ""),
         ("x: unknown(\"a::Rest\")", ""),
     ] {
         let schema = format!("command A\n  response\n    rows: ListOf(AmpList)\n      {inner}\n");
@@ -281,6 +292,11 @@ fn what_a_class_cannot_say_is_said_wherever_it_is() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(expected) && (said.is_empty() == expected.is_empty()), "{said}");
     }
+    let schema = "command A\n  arguments\n    commandType: Integer\n";
+    fs::write(folder.path().join("s.schema"), schema).unwrap();
+    let output = in_folder(folder.path(), &["generate", "python", "s.schema"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("parameters of callRemote cannot be passed to it"), "{said}");
     // The derive has no word for it.
     let tag = "#! secret k\ncommand A\n  arguments\n    k: OneOf(\"a\")\n    when k is \"a\"\n";
     for others in ["", "    l: Integer\n"] {

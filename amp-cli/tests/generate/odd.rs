@@ -161,6 +161,53 @@ fn file_names_are_no_code() {
     }
 }
 
+/// Classes are made of all commands, and nothing else runs or takes a name of Python's own.
+#[test]
+fn texts_of_a_schema_are_no_program_of_python() {
+    let hidden = "#: \u{200b}\ncommand A\n\n#: ;EVIL=1#\ncommand B\n";
+    let of_errors = "command A\n  errors\n    #: \u{2060}\u{feff}\n    ONE\n    #: ;EVIL=1#\n    TWO\n\n\
+                     command B\n";
+    // As UTF-7, these are three quotes and an equals sign.
+    let encoded = "#: +ACIAIgAi-;EVIL+AD0-1#\ncommand A\n\ncommand B\n";
+    let names = "command A\n  errors\n    #! exception __builtins__\n    ONE\n    #! exception __debug__\n    \
+                 TWO\n    #! exception m.__Own\n    THREE\n    #! exception \"a\\u{0}b\"\n    FOUR\n\n\
+                 command B\n  arguments\n    x: OneOf(\"\\u{a}\\u{202e}\")\n";
+    for (name, schema) in [
+        ("s.schema", hidden),
+        ("s.schema", of_errors),
+        ("coding=utf-7 .schema", encoded),
+        ("s.schema", names),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(name), schema).unwrap();
+        let written = text(&in_folder(folder.path(), &["generate", "python", name]));
+        fs::write(folder.path().join("generated.py"), &written).unwrap();
+        let mut import = python().interpreter();
+        let program = "import generated as g\nassert isinstance(g.__builtins__, dict)\n\
+                       print([c.__name__ for c in g.ALL], [n for n in vars(g) | vars(g.A) | vars(g.B) if 'EVIL' in n])";
+        let said = import.args(["-c", program]).env("PYTHONPATH", folder.path()).output().unwrap();
+        let errors = String::from_utf8_lossy(&said.stderr);
+        let said = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(said, "['A', 'B'] []\n", "{written}{errors}");
+        assert!(!written.contains(['\u{200b}', '\u{202e}', '\0']), "{written}");
+    }
+}
+
+/// What is said of a schema has nothing of it that a terminal would act upon.
+#[test]
+fn names_are_plain_where_they_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = "#! secret k\ncommand \"a\\u{1b}[31m\\u{202e}\"\n  arguments\n    k: OneOf(\"a\")\n    \
+                  when k is \"a\"\n  errors unknown\n";
+    fs::write(folder.path().join("s.schema"), schema).unwrap();
+    for language in ["python", "rust"] {
+        let output = in_folder(folder.path(), &["generate", language, "s.schema"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("\\u{1b}[31m\\u{202e}"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told}");
+    }
+}
+
 /// A box of one side, as the other side writes it once it has read it.
 fn again<C: Command>(part: &str, bytes: Bytes) -> Bytes {
     match part {

@@ -58,6 +58,13 @@ pub(crate) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Says that a test, or a part of one, is left out, and why, where no runner of tests keeps it to itself.
+pub(crate) fn leave_out(why: &str) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("a test");
+    std::io::stderr().write_all(format!("LEFT OUT: {name}: {why}\n").as_bytes()).unwrap();
+}
+
 /// A folder for what a test writes.
 pub(crate) struct Folder(TempDir);
 
