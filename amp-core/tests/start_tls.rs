@@ -297,6 +297,30 @@ async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     assert!(starting.await.unwrap().is_ok());
 }
 
+/// They answer the first call that is protected, and none before: neither when no TLS follows, nor when the
+/// responder has put others in place meanwhile.
+#[tokio::test]
+async fn responders_that_an_agreement_has_answer_from_the_handshake_on() {
+    let certificate = Certificate::new();
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let protected = Responders::new(()).respond_by_name("Echo", echo);
+    let agreement = Agreement::new(certificate.server()).responders(protected);
+    let answering = Responders::new(()).respond_start_tls(move |context: Context, _: StartTls| {
+        context.peer().replace_responders(Responders::new(()));
+        let agreement = agreement.clone();
+        async { Ok(agreement) }
+    });
+    let near = Connection::new(near).spawn();
+    let _far = Connection::new(far).responders(answering).spawn();
+    near.notify_by_name("StartTLS", [("", ""); 0]).await.unwrap();
+    assert!(near.call_by_name("Echo", numbered(1)).await.unwrap_err().is_unhandled());
+    // The call is queued behind the switch.
+    let start = near.start_tls(StartTls, certificate.client());
+    let (started, answer) = tokio::join!(biased; start, near.call_by_name("Echo", numbered(2)));
+    started.unwrap();
+    assert_eq!(answer.unwrap().get("n"), Some(&b"2"[..]));
+}
+
 /// Waits until it is let go.
 #[derive(Command)]
 struct Hold {}

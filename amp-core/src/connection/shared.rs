@@ -90,6 +90,8 @@ pub(crate) struct Upgraded {
     pub(crate) transport: Pin<Box<dyn Transport>>,
     /// Data of the connection from now on.
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// What answers calls from now on, where that changes: a locator.
+    pub(crate) locator: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What runs when an answer has been written.

@@ -35,7 +35,7 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls};
+//! use amp_core::tls::{self, Agreement, Authorities, ClientCertificates, Identity, Role, StartTls};
 //! use amp_core::{Command, Context, NoError, Responders, testing};
 //!
 //! #[derive(Command)]
@@ -45,12 +45,13 @@
 //! # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
 //! let identity = Identity::from_pem(certificate.clone() + &key)?;
 //! let config = tls::server_config(identity, ClientCertificates::NotAsked)?;
-//! let start_tls = move |context: Context, StartTls: StartTls| {
-//!     // What may be called in clear text was registered below; this is for after it.
-//!     let whisper = async |_: Context, Whisper {}: Whisper| Ok::<_, NoError>(());
-//!     context.peer().replace_responders(Responders::new(()).respond(whisper));
-//!     let role = Role::Server(config.clone());
-//!     async move { Ok(role) }
+//! let whisper = async |_: Context, Whisper {}: Whisper| Ok::<_, NoError>(());
+//! // These answer from the handshake on. Nothing but `StartTLS` may be called in clear text.
+//! let protected = Responders::new(()).respond(whisper);
+//! let agreement = Agreement::new(Role::Server(config)).responders(protected);
+//! let start_tls = move |_, StartTls: StartTls| {
+//!     let agreement = agreement.clone();
+//!     async { Ok(agreement) }
 //! };
 //! let clear = Responders::new(()).respond_start_tls(start_tls);
 //! let (peer, _there) = testing::pair(Responders::new(()), clear);

@@ -11,7 +11,7 @@ use crate::boxes::{BoxReader, BoxWriter};
 use crate::command::{Arguments, Command, CommandError, NoError, ProtocolSwitch};
 use crate::connection::{Asks, Peer, Then, Upgrade, Upgraded};
 use crate::error::{CallError, CloseReason};
-use crate::responder::{Context, Failure, Responders};
+use crate::responder::{Context, Failure, Locator, Responders};
 use crate::schema::{BoxSchema, WireTypes};
 
 /// Asks for TLS on a connection that began in clear text: Twisted's `StartTLS`.
@@ -117,7 +117,7 @@ impl<E: CommandError> Future for StartTlsCall<E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let Self { asks, role, handshake_timeout } = &mut *self;
         if let Some(role) = role.take() {
-            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout)));
+            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout, None)));
         }
         Pin::new(asks).poll(cx)
     }
@@ -131,8 +131,8 @@ impl<E> fmt::Debug for StartTlsCall<E> {
     }
 }
 
-/// The answer of a responder that agrees to TLS: which side of it this side is, and how long the handshake
-/// may take. A [`Role`] alone is one.
+/// The answer of a responder that agrees to TLS: which side of it this side is, how long the handshake may
+/// take, and what answers calls once TLS is there. A [`Role`] alone is one.
 ///
 /// ```
 /// # use amp_core::Responders;
@@ -145,23 +145,43 @@ impl<E> fmt::Debug for StartTlsCall<E> {
 /// })
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "it is for a responder to return"]
 pub struct Agreement {
     role: Role,
     handshake_timeout: Duration,
+    locator: Option<Arc<Locator>>,
 }
 
 impl Agreement {
     /// Creates one to a handshake in this role, within 10 seconds.
     pub fn new(role: Role) -> Self {
-        Self { role, handshake_timeout: TIMEOUT }
+        Self { role, handshake_timeout: TIMEOUT, locator: None }
     }
 
     /// Sets how long the handshake may take.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
+    }
+
+    /// Sets what answers calls from the handshake on, in place of what answers them in clear text. If there
+    /// is no handshake, nothing changes.
+    ///
+    /// [`Peer::replace_responders`](crate::Peer::replace_responders) in the responder would let them in
+    /// before the handshake has shown who the peer is.
+    pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
+        self.locator = Some(responders.into_locator());
+        self
+    }
+}
+
+impl fmt::Debug for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agreement")
+            .field("role", &self.role)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -226,13 +246,13 @@ impl<S: Send + Sync + 'static> Responders<S> {
 }
 
 fn upgrading(agreement: impl Into<Agreement>) -> Then {
-    let Agreement { role, handshake_timeout } = agreement.into();
-    Then::Upgrade(upgrade(role, handshake_timeout))
+    let Agreement { role, handshake_timeout, locator } = agreement.into();
+    Then::Upgrade(upgrade(role, handshake_timeout, locator))
 }
 
 /// Makes a transport out of a stream in clear text. What was read behind the switch goes to the
 /// TLS layer, and never to the boxes.
-fn upgrade(role: Role, timeout: Duration) -> Upgrade {
+fn upgrade(role: Role, timeout: Duration, locator: Option<Arc<Locator>>) -> Upgrade {
     Box::new(move |stream| {
         Box::pin(async move {
             let shaken = handshake(stream, role, timeout).await;
@@ -241,6 +261,7 @@ fn upgrade(role: Role, timeout: Duration) -> Upgrade {
             Ok(Upgraded {
                 transport: Box::pin(transport(stream)),
                 data: certificates.map(|certificates| Arc::new(certificates) as _),
+                locator: locator.map(|locator| locator as _),
             })
         })
     })

@@ -124,10 +124,13 @@ impl Hands for AtWork<'_, '_> {
         let Some(upgrading) = &mut self.around.upgrading else { return Poll::Pending };
         let Poll::Ready(upgraded) = upgrading.as_mut().poll(self.cx) else { return Poll::Pending };
         self.around.upgrading = None;
-        let Upgraded { transport, data } = upgraded?;
+        let Upgraded { transport, data, locator } = upgraded?;
         stream.transport = transport;
         if let Some(data) = data {
             self.around.shared.extensions.add_late(data);
+        }
+        if let Some(locator) = locator {
+            self.around.shared.replace_locator(locator);
         }
         Poll::Ready(Ok(()))
     }
