@@ -20,6 +20,12 @@ impl Decoder {
         Self { scan: Scan::new(limits) }
     }
 
+    /// Forgets the box that has begun, whose bytes are gone.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begin_anew(&mut self) {
+        self.scan.begin_anew();
+    }
+
     /// Takes the next box off the front of `buffer`, which must begin where the last one ended
     /// and must only have grown since the last call. `None` means that the box is not all there.
     ///

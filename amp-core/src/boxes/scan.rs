@@ -42,6 +42,12 @@ impl Scan {
         Self { limits, seen: Seen::default(), needed: 2 }
     }
 
+    /// Forgets the box that has begun.
+    #[cfg(feature = "tokio")]
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
     /// Goes on through `bytes`; the box that they begin with, if it is all there.
     pub(super) fn next(&mut self, bytes: &[u8]) -> Result<Option<Found>, BoxError> {
         let Seen { mut at, mut pairs, last_key, mut sorted } = std::mem::take(&mut self.seen);

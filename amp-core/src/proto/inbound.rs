@@ -279,6 +279,14 @@ impl<W> Inbound<W> {
         self.left == Left::Switch
     }
 
+    /// Takes the bytes that are no boxes yet. A box that has begun among them is none of what comes next, over
+    /// another transport.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take_unread(&mut self) -> BytesMut {
+        self.decoder.begin_anew();
+        self.input.take()
+    }
+
     /// Decodes what is left, if anything is: whether that is so. Nothing ends the boxes any more.
     pub(crate) fn take_left(&mut self) -> bool {
         std::mem::replace(&mut self.left, Left::Nothing) != Left::Nothing

@@ -25,7 +25,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         let Some(leaving) = hands.with(Core::leave) else { return Ok(()) };
         self.upgrading = matches!(leaving, Leaving::Upgrade(_));
         let mut rest = Rest {
-            bytes: self.inbound.input.take(),
+            bytes: self.inbound.take_unread(),
             attachments: Vec::new(),
             share: Share::new(None),
         };

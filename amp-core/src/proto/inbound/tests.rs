@@ -222,3 +222,16 @@ fn a_box_that_has_begun_has_its_time() {
     due(&mut inbound, &mut timers).unwrap();
     assert!(matches!(due(&mut inbound, &mut timers), Err(CloseReason::BoxTimeout { .. })));
 }
+
+/// What follows comes over another transport.
+#[cfg(feature = "tokio")]
+#[test]
+fn a_box_that_has_begun_is_none_of_what_follows_once_its_bytes_are_taken() {
+    let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
+    let begun = &calls(1)[..20];
+    receive(&mut inbound, &mut core, begun);
+    assert_eq!(inbound.take_unread(), begun);
+    let short = boxes([&[("_command", "A")]]);
+    receive(&mut inbound, &mut core, &short);
+    assert_eq!(inbound.take_calls().len(), 1);
+}
