@@ -38,11 +38,10 @@ const ANSWERS_AT_ONCE: RangeInclusive<usize> = 8..=16;
 /// More than so many callers are many.
 const MANY: usize = 32;
 
-/// Where several threads run those who call, few of them have run before another thread comes to share them,
-/// which costs more than it gains when all that they do is to call: both threads lock the same state, and hand its
-/// memory from one to the other. So others have their turn behind fewer answers: behind the least that there may be,
-/// and of many callers behind a tenth, but at least so many.
-const LEAST_TO_MANY: usize = 6;
+/// Of many callers on several threads a fifth, but so many. Whenever a driver wakes two callers, or itself, another
+/// thread wakes too, and takes half of them or finds that they are done. That costs as much as ten calls do. Fewer at
+/// a time wake it more often, and of more it takes so many that both threads are after the same state.
+const MANY_AT_ONCE: RangeInclusive<usize> = 8..=24;
 
 /// A driver that gives way is woken by the thread that it was on, once that has run the other tasks. If one of
 /// those keeps the thread, the driver is woken after this time, and another thread runs it. That is less than
@@ -206,8 +205,7 @@ impl<W> Inbound<W> {
         is_new
     }
 
-    /// Whether many callers on several threads had outstanding calls when boxes were last sorted out. Whoever
-    /// is woken again at once then wakes another thread, which takes some of them.
+    /// Whether many callers on several threads had outstanding calls when boxes were last sorted out.
     #[inline]
     pub(crate) fn is_among_many(&self) -> bool {
         self.among == Among::Many
@@ -332,10 +330,11 @@ impl<W> Inbound<W> {
             self.among = if outstanding > MANY { Among::Many } else { Among::Few };
         }
         let (least, most) = (*ANSWERS_AT_ONCE.start(), *ANSWERS_AT_ONCE.end());
+        let (least_of_many, most_of_many) = (*MANY_AT_ONCE.start(), *MANY_AT_ONCE.end());
         self.turn = match self.among {
             // A side without outstanding calls has no answers to give out.
             _ if outstanding == 0 => most,
-            Among::Many => outstanding.div_ceil(10).clamp(LEAST_TO_MANY, most),
+            Among::Many => (outstanding / 5).clamp(least_of_many, most_of_many),
             Among::Few => least,
             Among::OneThread => (outstanding / 2).clamp(least, most),
         };

@@ -15,7 +15,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const READ_MIN: usize = 8 << 10;
 const READ_MAX: usize = 256 << 10;
@@ -135,28 +135,69 @@ async fn give_out_answers(count: usize, turn: usize) {
 
 /// Other threads do not see a task that gives way. So the driver is woken after a while too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_driver_is_woken_in_time_while_it_gives_way_to_many_callers_and_not_to_few() {
-    for (count, is_due) in [(40, true), (30, false)] {
+async fn a_driver_is_woken_in_time_while_it_gives_way() {
+    for (count, is_due) in [(1100, true), (1000, false)] {
         let (near, mut far) = tokio::io::duplex(1 << 16);
-        let (peer, driver) = Connection::new(near).start();
-        let mut none = Context::from_waker(Waker::noop());
-        let mut calls: Vec<_> = (0..count).map(|_| peer.call_by_name("A", [("", ""); 0])).collect();
-        for call in &mut calls {
-            assert!(Pin::new(call).poll(&mut none).is_pending());
-        }
-        for tag in 1..=count {
-            let answer = AmpBox::from_pairs([("_answer", format!("{tag:x}"))]).unwrap();
-            far.write_all(&answer.to_bytes()).await.unwrap();
-        }
+        let (_peer, driver) = Connection::new(near).start();
+        far.write_all(&answers(1..=count)).await.unwrap();
         let mut driver = pin!(driver);
-        assert!(driver.as_mut().poll(&mut none).is_pending());
-        assert_eq!(driver.drive.next_due().is_some(), is_due, "{count} call");
+        assert!(driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(driver.drive.next_due().is_some(), is_due, "{count} boxes");
         let come = std::future::poll_fn(|cx| {
             assert!(driver.as_mut().poll(cx).is_pending());
             if driver.drive.next_due().is_none() { Poll::Ready(()) } else { Poll::Pending }
         });
         come.await;
     }
+}
+
+/// What few have called waits for what others are about to call. Many who have got their answers have had their
+/// turn when the driver comes again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_callers_call_in_their_turn_is_written_behind_it() {
+    for (count, given, is_written) in [(60, 12, true), (32, 8, false)] {
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let (peer, mut driver) = Connection::new(near).start();
+        let mut calls = outstanding(&peer, count);
+        let mut none = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
+        }
+        let mut sent = vec![0; 1 << 16];
+        assert!(far.read(&mut sent).await.unwrap() > 0, "the first calls");
+        far.write_all(&answers(1..=count)).await.unwrap();
+        assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
+        calls.retain_mut(|call| Pin::new(call).poll(&mut none).is_pending());
+        assert_eq!(calls.len(), count - given);
+        calls.extend(outstanding(&peer, given));
+        assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
+        let is_there = pin!(far.read(&mut sent)).poll(&mut none).is_ready();
+        assert_eq!(is_there, is_written, "of {count}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_called_long_after_the_turn_of_many_waits_for_others() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let (peer, mut driver) = Connection::new(near).start();
+    let calls = outstanding(&peer, 40);
+    let mut none = Context::from_waker(Waker::noop());
+    let mut poll = || assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
+    (0..2).for_each(|_| poll());
+    let mut sent = vec![0; 1 << 16];
+    assert!(far.read(&mut sent).await.unwrap() > 0, "the first calls");
+    far.write_all(&answers(1..=40)).await.unwrap();
+    (0..8).for_each(|_| poll());
+    drop(calls);
+    let _later = outstanding(&peer, 2);
+    let mut is_there = || {
+        let mut none = Context::from_waker(Waker::noop());
+        pin!(far.read(&mut sent)).poll(&mut none).is_ready()
+    };
+    poll();
+    assert!(!is_there());
+    poll();
+    assert!(is_there());
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         more |= self.upgrade(hands)?;
         // The farewell, when the peer goes on to send or closes its side.
         more |= self.say_farewell(hands)?;
-        let gives_way = self.stint.is_over() || (more && self.inbound.is_among_many());
+        let gives_way = self.stint.is_over();
         // Last, since each of those may have set a timer. After something was due the hands do not know yet
         // what is next.
         if self.handle_due(hands)? {
@@ -93,6 +93,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
             self.stint.give_way();
             return Ok(self.give_way(hands));
         }
+        // What many callers call who have their turn now makes up a write, and is not left for another turn.
+        self.yielded |= more && self.inbound.is_among_many();
         Ok(if more { Next::Again } else { Next::Wait })
     }
 

@@ -51,6 +51,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         for _ in 0..TURNS {
             if self.line.writing.is_empty() {
                 if !self.queued {
+                    self.yielded = false;
                     break;
                 }
                 let Self { line, yielded, queued, .. } = self;

@@ -81,7 +81,7 @@ fn a_call_that_waits_counts_with_the_index_of_its_pairs() {
 #[test]
 fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
     for (count, is_among_many, turn) in
-        [(300, true, 16), (101, true, 11), (33, true, 6), (32, false, 8), (16, false, 8)]
+        [(300, true, 24), (100, true, 20), (33, true, 8), (32, false, 8), (16, false, 8)]
     {
         let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
         inbound.share_threads();
