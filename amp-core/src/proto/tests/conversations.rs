@@ -285,6 +285,35 @@ fn the_stream_leaves_when_the_last_answer_is_read_that_came_before_the_switch() 
     world.finish();
 }
 
+/// Nothing can be written in the turn in which the end begins, and that is the last one.
+#[test]
+fn what_waits_for_a_responder_is_begun_although_the_first_write_of_the_end_fails() {
+    let mut world = World::new(Limits {
+        running_responders: 1,
+        running_responders_max: 1,
+        ..Limits::default()
+    });
+    world.take(&Step::Take { of: Near, bytes: usize::MAX });
+    for _ in 0..2 {
+        world.take(&Step::Notify { by: Near, size: 0, attachments: 0 });
+    }
+    run(&mut world, Near);
+    world.take(&Step::Deliver { of: Near, bytes: usize::MAX });
+    run(&mut world, Far);
+    world.take(&Step::Notify { by: Far, size: 0, attachments: 0 });
+    world.take(&Step::Deafen { of: Far });
+    world.take(&Step::Close { by: Far });
+    world.take(&Step::Run { of: Far });
+    let far = world.pair.side(Far);
+    assert!(matches!(far.ended, Some(CloseReason::Local)), "{:?}", far.ended);
+    let begun = far.running[0].n;
+    world.take(&Step::Answer { by: Far, call: 0, size: 0, attachments: 0, then: false });
+    world.take(&Step::Callers { of: Far });
+    let [next] = &world.pair.side(Far).running[..] else { panic!("the second one is begun") };
+    assert_eq!(next.n, begun + 1);
+    world.finish();
+}
+
 /// The far side has made five calls, and what both hold counts.
 fn with_five_calls_that_count() -> (Arc<Together>, World) {
     let together = Arc::new(Together::new(1 << 20, 100));

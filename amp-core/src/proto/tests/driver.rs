@@ -243,6 +243,12 @@ impl Side {
         let turned = drive.turns(&mut hands);
         *time = hands.now;
         let now = hands.now;
+        let situation = drive.situation();
+        let has_to_wait = !drive.inbound.is_idle() && hands.side.core.holds_back(&situation);
+        // Nothing is owed to a peer that has broken the protocol.
+        let is_owed = turned.as_ref().err().is_none_or(|reason| !reason.is_fault_of_peer());
+        let left = drive.is_ending() && is_owed && has_to_wait;
+        assert!(!left, "what has to wait is parted with once the end has begun: {turned:?}");
         match turned {
             Ok(next) => {
                 let gives_way = next == Next::GiveWay;
