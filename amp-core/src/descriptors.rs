@@ -25,8 +25,11 @@ const MOST_HANDSHAKES: usize = 1 << 10;
 impl Descriptors {
     /// Shares out what the process may have at this time.
     pub(crate) fn by_default() -> Self {
+        // Miri does not know the call, and users run tests under Miri too.
         #[cfg(all(unix, feature = "tokio"))]
-        if let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if !cfg!(miri)
+            && let Ok((limit, _)) = getrlimit(Resource::RLIMIT_NOFILE)
+        {
             return Self::of(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         // Where the system has no limit that is known here.
