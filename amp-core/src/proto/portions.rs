@@ -19,8 +19,18 @@ const MOST: usize = 16;
 /// the last one.
 const MANY: usize = 64;
 
+/// A fuzzer makes few calls on a connection, and Miri takes long for many: for them, all numbers of calls below are
+/// smaller by this factor.
+const FEWER: usize = if cfg!(fuzzing) {
+    1 << 12
+} else if cfg!(miri) {
+    1 << 6
+} else {
+    1
+};
+
 /// A connection that calls less often has nothing to gain that would be worth a trial.
-const UNTRIED: usize = 1 << 14;
+const UNTRIED: usize = (1 << 14) / FEWER;
 
 /// So many stretches of calls are tried: one without portions, one with them, and so on.
 const STRETCHES: u8 = 8;
@@ -29,10 +39,10 @@ const STRETCHES: u8 = 8;
 const WINS: u8 = 3;
 
 /// So many calls at the beginning of a stretch do not count, while both sides find their pace.
-const PASSED: usize = 512;
+const PASSED: usize = 512_usize.div_ceil(FEWER);
 
 /// So many calls count behind them.
-const COUNTED: usize = 1536;
+const COUNTED: usize = 1536_usize.div_ceil(FEWER);
 
 /// Where a call comes less often, nobody is in a hurry. What such a stretch takes says more of how long the peer
 /// has nothing to ask than of anything else, so it ends the trial.
@@ -40,10 +50,10 @@ const SELDOM: Duration = Duration::from_micros(50);
 
 /// How many calls the outcome holds at first, before it is tried again. That doubles while the outcome stays the
 /// same.
-const KEPT: usize = 1 << 18;
+const KEPT: usize = (1 << 18) / FEWER;
 
 /// How many calls an outcome holds at most.
-const KEPT_MOST: usize = 1 << 21;
+const KEPT_MOST: usize = (1 << 21) / FEWER;
 
 /// How the calls that were received at once are shared out.
 #[derive(Debug)]
