@@ -1,9 +1,7 @@
 //! What the two sides call on each other, and what answers.
 
 use amp_core::streams::{SinkOf, StreamOf};
-use amp_core::{
-    Arguments, Command, CommandError, Context, NoError, Responders, Switched,
-};
+use amp_core::{Arguments, Command, CommandError, Context, NoError, Responders, Switched};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
