@@ -1,6 +1,8 @@
 //! AMP, the Asynchronous Messaging Protocol: calls and answers in both directions over one
-//! connection, carried in boxes of key/value pairs, with typed commands on top. On the wire it is
-//! byte for byte the protocol of Twisted's `twisted.protocols.amp`.
+//! connection, carried in boxes of key/value pairs, with typed commands on top. It is the protocol of
+//! Twisted's `twisted.protocols.amp`: boxes, calls, answers and values have the bytes that Twisted gives
+//! them. [Where this differs](cookbook::from_twisted#where-this-differs-from-twisted) is in the guide for
+//! users of Twisted.
 //!
 //! # Commands
 //!

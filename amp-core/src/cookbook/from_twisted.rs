@@ -301,9 +301,9 @@
 //!
 //! # Where this differs from Twisted
 //!
-//! A peer can tell this crate from Twisted in two ways. One is the default after failures, which is described above.
-//! The other are the cases in this table. With `FailurePolicy::Close`, all other conversations of the compliance suite
-//! are byte for byte the same as with Twisted.
+//! The default after failures is another than Twisted's: see above. With `FailurePolicy::Close`, the conversations of
+//! the compliance suite are byte for byte the same as with Twisted, but for those in this table. What no such
+//! conversation can hold is in the list behind it.
 //!
 //! | what the peer sends | Twisted | this crate | why |
 //! |---|---|---|---|
@@ -322,19 +322,45 @@
 //! | an AmpList that is cut short | reads the boxes that are whole | refuses it | a value that is cut short is refused, not shortened |
 //!
 //! `ampctl comply` holds these conversations with any peer. With `--differences ours` it expects this crate's side of
+//! | a command name of 65535 bytes | closes | answers `UNHANDLED`, and cuts the description, in which the name does not fit | a description is for people, and is cut where it does not fit |
+//! | a call whose response has a value of 80000 bytes | closes | answers with `UNKNOWN`, as after any failure that is not declared | a call that came is answered, whatever becomes of it |
 //! the table. (`amp-cli/tests/comply.rs`)
 //!
 //! # Testing both sides
+//! | an error without a code | closes | fails the call with that error, whose code is empty | an error costs its call and no other, also one that does not say which it is |
 //!
 //! - In Rust, [`testing::pair`](crate::testing::pair) and [`testing::Script`](crate::testing::Script) need no
 //!   Twisted: see [`tests`](super::tests).
 //! - A test that starts the other side gives it a socket in a folder of its own, and waits until it has printed
+//! | a Path with `/` at its end | makes `/a` of `/a/` | leaves it as it came | a path means what the file system says, and is passed on as it came |
 //!   where it listens: `tests/src/peer.rs` and `tests/python/peer.py` do so.
 //! - For random values in both directions, and for each error, `amp-cli/tests/spoken.rs` has a Twisted peer that
 //!   knows its commands only by their classes: `tests/python/trade_peer.py`.
 //! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
 //!
 //! # What Twisted cannot speak
+//! These are the other differences that we know:
+//!
+//! - **Tags.** Twisted's calls have the tags 1, 2, 3 and so on, and it counts one-way calls too. Here the tag of a
+//!   call is a hexadecimal number as well, but those of calls that are made one after another are 1, 20001, 40001 and
+//!   so on. A peer that gives back the tag of each call sees no difference. A fake server in a test that counts the
+//!   calls, and answers the second one with `_answer` 2, is not understood.
+//! - **Limits.** Twisted has none. Here each connection has [`Limits`](crate::Limits). It reads no further while 1024
+//!   responders run, so a service with one long poll for each of 1500 things needs a greater
+//!   [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB or 16 384 pairs ends the
+//!   connection: see [`boxes`](field@crate::Limits::boxes).
+//! - **Texts of errors.** Where the text of a declared error is longer than 65 535 bytes, Twisted closes the
+//!   connection. Here it is cut, as that of a long command name.
+//! - **Integers of over 4300 digits** can be in responses too, where Twisted answers with `UNKNOWN`.
+//! - **Paths that are relative**, or empty: Twisted makes them absolute, by the folder that its process is in. Here they
+//!   are what came.
+//! - **The end of the stream right behind a call.** Twisted drops the answer that it has not sent by then. Here a call
+//!   whose responder does not wait is answered.
+//! - **Bytes in clear text behind `StartTLS`.** Twisted takes a box that comes in one packet with `StartTLS` for a
+//!   call, and answers it over TLS. So anybody on the way could make calls that look protected. Here those bytes are
+//!   taken for TLS, and the handshake fails.
+//! - **`StartTLS` again, over TLS.** Twisted answers it, and nothing changes. Here it fails with `UNKNOWN`.
+//!
 //!
 //! Twisted's `amp.ListOf` cannot write lists of lists of boxes, of compressed values or of descriptors. It has no
 //! values over 65 535 bytes, no compressed values and no JSON. The package `amp-arguments` has classes for all of

@@ -11,6 +11,9 @@ pub(super) fn commands() -> Vec<Conversation> {
         [Send(call(command)), Receive(vec![answer]), Open]
     };
     let unhandled = |name, command, shown| case(name, answered(command, shown));
+    let long_name = "n".repeat(65_535);
+    let prefix = "Unhandled Command: b'";
+    let cut = prefix.to_owned() + &"n".repeat(65_535 - prefix.len());
     vec![
         unhandled("a command that nobody answers", b"Nope", "b'Nope'"),
         unhandled("a command in lower case", b"sum", "b'sum'"),
@@ -22,6 +25,10 @@ pub(super) fn commands() -> Vec<Conversation> {
         // Twisted breaks off when it tries to name it.
         case("a command name that is not ASCII", [Send(call(b"\xff")), Closed])
             .but_ours("a command with any name is answered", answered(b"\xff", r"b'\xff'")),
+        case("a command name of 65535 bytes", [Send(call(long_name.as_bytes())), Closed]).but_ours(
+            "a description is for people, and is cut where it does not fit",
+            [Send(call(long_name.as_bytes())), Receive(vec![error("1", "UNHANDLED", &cut)]), Open],
+        ),
         case(
             "names with dashes",
             [
@@ -51,6 +58,9 @@ pub(super) fn errors() -> Vec<Conversation> {
     let sums = |a: &str, b: &str| wire!["_ask" => "1", "_command" => "Sum", "a" => a, "b" => b];
     let echo =
         |key: &str, value: &[u8]| wire!["_ask" => "1", "_command" => "EchoScalars", key => value];
+    let half = "x".repeat(40_000);
+    let long_response = wire!["_ask" => "1", "_command" => "concatenate-text",
+        "left-hand" => &half, "right-hand" => &half];
     let declared = |name, call, code, description| {
         case(name, [Send(call), Receive(vec![error("1", code, description)]), Open])
     };
@@ -75,6 +85,15 @@ pub(super) fn errors() -> Vec<Conversation> {
         ),
         rejected("an undeclared error", fail("1", "undeclared", "secret")),
         rejected("a response that does not encode", fail("1", "bad-response", "")),
+        // Twisted finds that out when it sends the answer, and has no other then.
+        case(
+            "a call whose response has a value of 80000 bytes",
+            [Send(long_response.clone()), Closed],
+        )
+        .but_ours(
+            "a call that came is answered, whatever becomes of it",
+            [Send(long_response), Receive(vec![unknown("1")]), ClosedOrStaying],
+        ),
         rejected("a missing argument", wire!["_ask" => "1", "_command" => "Sum", "a" => "1"]),
         rejected("an Integer that is a word", sums("1", "one")),
         rejected("an empty Integer", sums("1", "")),
@@ -191,6 +210,7 @@ pub(super) fn answers() -> Vec<Conversation> {
     // Twisted's responder fails with what its call failed with, and that keeps its description.
     let passed_on = [Receive(vec![error("x", "UNKNOWN", "text")]), Open];
     let no_description = wire!["_error" => "1", "_error_code" => "CODE"];
+    let no_code = wire!["_error" => "1", "_error_description" => "text"];
     let error_and_command = wire!["_ask" => "y", "_command" => "Sum", "_error" => "1",
         "_error_code" => "CODE", "_error_description" => "text", "a" => "1", "b" => "1"];
     let everything = wire!["_answer" => "1", "_ask" => "y", "_command" => "Sum", "_error" => "1",
@@ -224,6 +244,10 @@ pub(super) fn answers() -> Vec<Conversation> {
                 "a description is for people, and may be missing",
                 call_back(no_description, &fails),
             ),
+        case("an error without a code", call_back(no_code.clone(), &[Closed])).but_ours(
+            "an error costs its call and no other, also one that does not say which it is",
+            call_back(no_code, &fails),
+        ),
         to_nobody("an answer to no call", wire!["_answer" => "1", "total" => "94"]),
         to_nobody("an error to no call", error("1", "CODE", "text")),
     ]

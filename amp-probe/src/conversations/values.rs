@@ -180,13 +180,16 @@ pub(super) fn date_times() -> Vec<Conversation> {
 }
 
 pub(super) fn paths() -> Vec<Conversation> {
-    let (sent, normal) = ("/a//b/./c/../d", "/a/b/d");
-    vec![
-        echoes("Paths", "path", &["/", "/tmp/Grüße", "/a b/c", "/a\n"]),
-        reads("a Path with dots", "path", &[(sent, normal)]).but_ours(
+    let made_normal = |name, sent: &str, normal| {
+        reads(name, "path", &[(sent, normal)]).but_ours(
             "a path means what the file system says, and is passed on as it came",
             read("EchoScalars", "path", &[(sent.as_bytes(), sent.as_bytes())]),
-        ),
+        )
+    };
+    vec![
+        echoes("Paths", "path", &["/", "/tmp/Grüße", "/a b/c", "/a\n"]),
+        made_normal("a Path with dots", "/a//b/./c/../d", "/a/b/d"),
+        made_normal("a Path with / at its end", "/a/", "/a"),
         refuses("a Path that is not UTF-8", "path", b"/\xff"),
     ]
 }
