@@ -72,6 +72,30 @@ class Unhandled(amp.Command):
     pass
 
 
+class Silent(amp.Command):
+    """It fails, and nobody is told."""
+
+    errors = {SoldOut: b"SOLD_OUT"}
+    requiresAnswer = False
+
+
+class SilentFatal(amp.Command):
+    fatalErrors = {OnFire: b"ON_FIRE"}
+    requiresAnswer = False
+
+
+class TooLong(amp.Command):
+    response = [(b"n", amp.Unicode())]
+
+
+class TooLongError(amp.Command):
+    errors = {SoldOut: b"SOLD_OUT"}
+
+
+class PassedOn(amp.Command):
+    """It fails with what a call of its own has failed with."""
+
+
 class Gone(amp.Command):
     """The connection ends before the answer."""
 
@@ -105,6 +129,22 @@ class Peer(amp.AMP):
     def response(self):
         return {"n": "no number"}
 
+    @Silent.responder
+    def silent(self):
+        raise SoldOut("none left")
+
+    @TooLong.responder
+    def tooLong(self):
+        return {"n": "n" * 70000}
+
+    @TooLongError.responder
+    def tooLongError(self):
+        raise SoldOut("n" * 70000)
+
+    @PassedOn.responder
+    def passedOn(self):
+        raise amp.RemoteAmpError(b"OWN", "of its own")
+
     @Gone.responder
     def gone(self):
         self.transport.abortConnection()
@@ -117,7 +157,7 @@ class Peer(amp.AMP):
 
 CALLS = [
     (Declared, {}), (Fatal, {}), (Undeclared, {}), (Panics, {}), (Missing, {}), (Malformed, {"n": "x"}),
-    (Response, {}), (Unhandled, {}), (Gone, {}),
+    (Response, {}), (Unhandled, {}), (Silent, {}), (SilentFatal, {}), (Gone, {}),
 ]
 
 
@@ -128,12 +168,15 @@ async def call_each(_, path):
         # Twisted logs what it closes a connection for.
         said, text = "nothing", ""
         try:
-            await peer.callRemote(command, **arguments)
+            # What wants no answer gives no Deferred.
+            await defer.maybeDeferred(peer.callRemote, command, **arguments)
         except Exception as error:
             said = type(error).__name__
             # The number of an entry in the log is another each time.
             text = re.sub(r"\b[0-9a-f]{8,}\b", "REFERENCE", str(error))
         try:
+            # A peer that is about to close still answers what it has received by then.
+            await peer.callRemote(Alive)
             await peer.callRemote(Alive)
             goes_on = "goes on"
         except Exception:

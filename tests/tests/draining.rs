@@ -53,4 +53,7 @@ async fn twisted_takes_a_refusal_for_an_error_and_goes_on() {
     // Twisted's name for any code that a command does not declare.
     let refused = "UnknownRemoteError The connection is closing; the call was not acted upon";
     assert_eq!(printed, [refused, "answered in time"]);
+    let row = "| the service ends, and has not acted upon the call | `UnknownRemoteError`, whose description \
+               says so | is closed |";
+    assert!(include_str!("../../amp-core/src/cookbook/from_twisted.rs").contains(row), "{row}");
 }

@@ -88,6 +88,29 @@ struct Number {
 struct Unhandled;
 
 #[derive(Command)]
+#[amp(one_way, error = SoldOut)]
+struct Silent;
+
+#[derive(Command)]
+#[amp(one_way, error = OnFire)]
+struct SilentFatal;
+
+#[derive(Command)]
+#[amp(one_way)]
+struct SilentUnhandled;
+
+#[derive(Command)]
+#[amp(response = Number)]
+struct TooLong;
+
+#[derive(Command)]
+#[amp(error = SoldOut)]
+struct TooLongError;
+
+#[derive(Command)]
+struct PassedOn;
+
+#[derive(Command)]
 struct Gone;
 
 #[derive(Command)]
@@ -102,6 +125,8 @@ fn responders() -> Responders {
         .respond(async |_, _: MissingWanted| Ok(()))
         .respond(async |_, _: MalformedWanted| Ok(()))
         .respond(async |_, _: ResponseGiven| Ok(Text { n: "no number".to_owned() }))
+        .respond(async |_, _: Silent| Err(SoldOut::SoldOut))
+        .respond(async |_, _: SilentFatal| Err(OnFire::OnFire))
         .respond(async |context: Context, _: Gone| {
             context.peer().close().await;
             pending().await
@@ -139,7 +164,7 @@ const UNHANDLED: &str = r#"(b'UNHANDLED', "Unhandled Command: b'Unhandled'")"#;
 
 /// Each way to fail: as the guide has it in Rust, what Twisted's client raises, what becomes of the
 /// connection, and the text of the exception.
-const FROM_RUST: [(&str, &str, &str, &str, &str); 9] = [
+const FROM_RUST: [(&str, &str, &str, &str, &str); 11] = [
     ("Declared", "a declared error", "SoldOut", "goes on", "none left"),
     ("Fatal", "a declared error that is `fatal`", "OnFire", "is closed", "it burns"),
     ("Undeclared", "any other failure, or a panic", "UnknownRemoteError", "goes on", UNKNOWN),
@@ -154,6 +179,8 @@ const FROM_RUST: [(&str, &str, &str, &str, &str); 9] = [
         "invalid literal for int() with base 10: b'no number'",
     ),
     ("Unhandled", "there is no responder", "UnhandledCommand", "goes on", UNHANDLED),
+    ("Silent", "a one-way call fails, by a declared error too", "nothing", "goes on", ""),
+    ("SilentFatal", "a one-way call fails by an error that is `fatal`", "nothing", "is closed", ""),
     (
         "Gone",
         "the connection ends",
@@ -180,7 +207,8 @@ async fn failures_look_to_twisted_as_the_guide_says() {
         };
         assert!(row.contains(said) && row.ends_with(&format!("| {then} |")), "{row}");
     }
-    let closes = ["Fatal", "Undeclared", "Panics", "Missing", "Malformed", "Gone"];
+    let closes =
+        ["Fatal", "Undeclared", "Panics", "Missing", "Malformed", "Silent", "SilentFatal", "Gone"];
     let seen = seen_by_twisted(FailurePolicy::Close).await;
     let expected = FROM_RUST.map(|(command, _, raised, _, text)| {
         let then = if closes.contains(&command) { "is closed" } else { "goes on" };
@@ -209,6 +237,7 @@ fn shown<T: fmt::Debug, E: std::error::Error + 'static>(
         CallError::Command(_) => "`CallError::Command`",
         CallError::Remote(error) if error.is_unknown() => "`CallError::Remote`, `is_unknown`",
         CallError::Remote(error) if error.is_unhandled() => "`CallError::Remote`, `is_unhandled`",
+        CallError::Remote(_) => "`CallError::Remote`, with its code",
         CallError::Decode(_) => "`CallError::Decode`",
         CallError::Closed(_) => "`CallError::Closed`",
         other => panic!("{other:?}"),
@@ -251,7 +280,24 @@ async fn failures_of_twisted_look_as_the_guide_says() {
         "there is no responder",
         "the peer answered UNHANDLED: Unhandled Command: b'Unhandled'"
     );
-    check!(Gone, "the connection ends", "the connection is closed: closed by the peer");
+    check!(
+        PassedOn,
+        "`amp.RemoteAmpError`, as of a call that the responder has made",
+        "the peer answered OWN: of its own"
+    );
+    let closed = "the connection is closed: closed by the peer";
+    check!(TooLong, "a value of the response is over 65 535 bytes", closed);
+    check!(TooLongError, "the text of an error is over 65 535 bytes", closed);
+    check!(Gone, "the connection ends", closed);
+
+    let row = row_of("a one-way call fails, by a declared error too, or has no responder", 1);
+    assert!(row.ends_with("| nothing: `notify` has returned | is closed |"), "{row}");
+    let peer = connect().await;
+    peer.notify(Silent).await.unwrap();
+    timeout(DEADLINE, peer.closed()).await.unwrap();
+    let peer = connect().await;
+    peer.notify(SilentUnhandled).await.unwrap();
+    timeout(DEADLINE, peer.closed()).await.unwrap();
 }
 
 async fn end_with(old: Peer, client: Peer) {

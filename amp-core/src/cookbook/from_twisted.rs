@@ -284,6 +284,9 @@
 //! | an argument does not decode | `UnknownRemoteError` | goes on |
 //! | the response is not what the client reads | whatever its argument raises | goes on |
 //! | there is no responder | `UnhandledCommand` | goes on |
+//! | a one-way call fails, by a declared error too | nothing | goes on |
+//! | a one-way call fails by an error that is `fatal` | nothing | is closed |
+//! | the service ends, and has not acted upon the call | `UnknownRemoteError`, whose description says so | is closed |
 //! | the connection ends | `ConnectionDone` or `ConnectionLost` | is closed |
 //!
 //! Where Twisted answers, a client in Rust sees
@@ -292,12 +295,21 @@
 //! |---|---|---|
 //! | an exception of `errors` | `CallError::Command` | goes on |
 //! | an exception of `fatalErrors` | `CallError::Command` | is closed |
+//! | `amp.RemoteAmpError`, as of a call that the responder has made | `CallError::Remote`, with its code | goes on |
 //! | any other exception | `CallError::Remote`, `is_unknown` | is closed |
 //! | an argument is missing | `CallError::Remote`, `is_unknown` | is closed |
 //! | an argument does not decode | `CallError::Remote`, `is_unknown` | is closed |
 //! | the response is not what the client reads | `CallError::Decode` | goes on |
+//! | a value of the response is over 65 535 bytes | `CallError::Closed` | is closed |
+//! | the text of an error is over 65 535 bytes | `CallError::Closed` | is closed |
 //! | there is no responder | `CallError::Remote`, `is_unhandled` | goes on |
+//! | a one-way call fails, by a declared error too, or has no responder | nothing: `notify` has returned | is closed |
 //! | the connection ends | `CallError::Closed` | is closed |
+//!
+//! Where an exception of `errors` inherits from another that stands before it there, Twisted answers with the code of
+//! that other one, since it takes the first that fits. Here each error has its own code. A service that is moved then
+//! answers with a code that its clients declare, but have never seen: they may catch the class of the other one alone.
+//! `ampctl import python` says which codes these are.
 //!
 //! # Where this differs from Twisted
 //!
@@ -311,34 +323,23 @@
 //! | an argument whose key comes before `_` | sorts it before `_ask`, `_answer` and `_command` | writes it behind these | the protocol's own keys come first in every box, where peers look for them |
 //! | `StartTLS` to a peer without a certificate | makes one for this connection | answers `UNHANDLED` | a certificate that nobody can check protects nobody |
 //! | a command name that is not ASCII | closes | answers `UNHANDLED` | a command with any name is answered |
+//! | a command name of 65535 bytes | closes | answers `UNHANDLED`, and cuts the description, in which the name does not fit | a description is for people, and is cut where it does not fit |
+//! | a call whose response has a value of 80000 bytes | closes | answers with `UNKNOWN`, as after any failure that is not declared | a call that came is answered, whatever becomes of it |
 //! | a call back that fails | answers the call that led to it with `UNKNOWN` and the description of that error, and goes on | answers with `UNKNOWN` and `Unknown Error`, as after any failure that is not declared | what another call failed with is told to the log, not to the peer |
 //! | `_error` beside `_command` | as above | as above | what another call failed with is told to the log, not to the peer |
 //! | an error without a description | closes | fails the call with that error | a description is for people, and may be missing |
+//! | an error without a code | closes | fails the call with that error, whose code is empty | an error costs its call and no other, also one that does not say which it is |
 //! | an answer to no call | closes | drops the answer, and goes on | a call that was given up may still be answered |
 //! | an error to no call | closes | drops the error, and goes on | a call that was given up may still be answered |
 //! | an Integer of 5000 digits | refuses it | reads it | Python's limit on digits is not the protocol's |
 //! | a Path with dots | makes `/a/b/d` of `/a//b/./c/../d` | leaves it as it came | a path means what the file system says, and is passed on as it came |
+//! | a Path with `/` at its end | makes `/a` of `/a/` | leaves it as it came | a path means what the file system says, and is passed on as it came |
 //! | a ListOf that is cut short | reads the elements that are whole | refuses it | a value that is cut short is refused, not shortened |
 //! | an AmpList that is cut short | reads the boxes that are whole | refuses it | a value that is cut short is refused, not shortened |
 //!
 //! `ampctl comply` holds these conversations with any peer. With `--differences ours` it expects this crate's side of
-//! | a command name of 65535 bytes | closes | answers `UNHANDLED`, and cuts the description, in which the name does not fit | a description is for people, and is cut where it does not fit |
-//! | a call whose response has a value of 80000 bytes | closes | answers with `UNKNOWN`, as after any failure that is not declared | a call that came is answered, whatever becomes of it |
 //! the table. (`amp-cli/tests/comply.rs`)
 //!
-//! # Testing both sides
-//! | an error without a code | closes | fails the call with that error, whose code is empty | an error costs its call and no other, also one that does not say which it is |
-//!
-//! - In Rust, [`testing::pair`](crate::testing::pair) and [`testing::Script`](crate::testing::Script) need no
-//!   Twisted: see [`tests`](super::tests).
-//! - A test that starts the other side gives it a socket in a folder of its own, and waits until it has printed
-//! | a Path with `/` at its end | makes `/a` of `/a/` | leaves it as it came | a path means what the file system says, and is passed on as it came |
-//!   where it listens: `tests/src/peer.rs` and `tests/python/peer.py` do so.
-//! - For random values in both directions, and for each error, `amp-cli/tests/spoken.rs` has a Twisted peer that
-//!   knows its commands only by their classes: `tests/python/trade_peer.py`.
-//! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
-//!
-//! # What Twisted cannot speak
 //! These are the other differences that we know:
 //!
 //! - **Tags.** Twisted's calls have the tags 1, 2, 3 and so on, and it counts one-way calls too. Here the tag of a
@@ -361,6 +362,17 @@
 //!   taken for TLS, and the handshake fails.
 //! - **`StartTLS` again, over TLS.** Twisted answers it, and nothing changes. Here it fails with `UNKNOWN`.
 //!
+//! # Testing both sides
+//!
+//! - In Rust, [`testing::pair`](crate::testing::pair) and [`testing::Script`](crate::testing::Script) need no
+//!   Twisted: see [`tests`](super::tests).
+//! - A test that starts the other side gives it a socket in a folder of its own, and waits until it has printed
+//!   where it listens: `tests/src/peer.rs` and `tests/python/peer.py` do so.
+//! - For random values in both directions, and for each error, `amp-cli/tests/spoken.rs` has a Twisted peer that
+//!   knows its commands only by their classes: `tests/python/trade_peer.py`.
+//! - Tests in Python can run on workers of trial that are children of a program in Rust: `examples/trial`.
+//!
+//! # What Twisted cannot speak
 //!
 //! Twisted's `amp.ListOf` cannot write lists of lists of boxes, of compressed values or of descriptors. It has no
 //! values over 65 535 bytes, no compressed values and no JSON. The package `amp-arguments` has classes for all of
