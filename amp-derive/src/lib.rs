@@ -334,7 +334,8 @@ pub fn derive_arguments(input: TokenStream) -> TokenStream {
     quote!(#arguments #argument #errors).into()
 }
 
-/// Implements [`CommandError`] for an enum whose variants are the errors that a command declares.
+/// Implements [`CommandError`] for an enum whose variants are the errors that a command declares. The
+/// enum must implement [`std::error::Error`] too, as by the derive macro of `thiserror`.
 ///
 /// The description that is sent is what the enum displays. A variant has no field, or one unnamed field
 /// that takes the received description. Its type is `String`, or implements `From<String>`.

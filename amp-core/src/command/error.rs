@@ -61,6 +61,23 @@ pub trait CommandError: Error + Send + Sync + 'static {
 }
 
 /// The errors of a command that declares none.
+///
+/// A closure that is bound to a name first has to say the type of its error, as in
+/// `Ok::<_, NoError>(answer)`. One that is written in the call of
+/// [`respond`](crate::Responders::respond) does not:
+///
+/// ```
+/// # #[cfg(all(feature = "tokio", feature = "derive"))] {
+/// # use amp_core::{Command, Context, Responders};
+/// # #[derive(Command)]
+/// # #[amp(one_way)]
+/// # struct Log { line: String }
+/// Responders::new(()).respond(async |_: Context, Log { line }: Log| {
+///     println!("{line}");
+///     Ok(())
+/// });
+/// # }
+/// ```
 pub type NoError = Infallible;
 
 impl CommandError for Infallible {

@@ -24,7 +24,11 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// See [`CallError`]. A call that fails does not affect the connection.
+    /// See [`CallError`]. A call that fails does not affect the connection by itself. An error that is
+    /// declared `fatal` closes it, and Twisted closes it after any error that is not declared.
+    ///
+    /// A one-way command does not compile here, which `cargo check` does not find. Send it by
+    /// [`notify`](Peer::notify), or call it as [`Answered`](crate::Answered).
     ///
     /// # Cancel safety
     ///
