@@ -1,6 +1,6 @@
 //! Streams to peers, before anything is said on them.
 
-use amp_core::tls::Role;
+use amp_core::tls::{Role, TlsError, rustls};
 use amp_core::{Connection, Limits, PeerAddress, Report, tcp};
 use amp_unix::inherited;
 use std::fmt::Display;
@@ -55,8 +55,13 @@ impl Stream {
     /// The same stream, protected by TLS. It carries no descriptors.
     pub(crate) async fn protected(self, role: Role) -> Result<Self, Failure> {
         let (stream, address) = self.into_bytes();
-        let failed =
-            |error| Failure::new(exit::NO_CONNECTION, format!("the TLS handshake failed: {error}"));
+        let failed = |error: io::Error| {
+            let said = match error.downcast::<rustls::Error>() {
+                Ok(error) => Report(&TlsError::Handshake(error)).to_string(),
+                Err(error) => format!("the TLS handshake failed: {error}"),
+            };
+            Failure::new(exit::NO_CONNECTION, said)
+        };
         let stream: Box<dyn Bytes> = match role {
             Role::Client(name, config) => {
                 Box::new(TlsConnector::from(config).connect(name, stream).await.map_err(failed)?)

@@ -146,6 +146,21 @@ async fn a_server_of_another_name_is_refused() {
     );
 }
 
+/// `openssl req -x509` makes one of an authority.
+#[tokio::test]
+async fn the_certificate_of_an_authority_is_refused_in_words() {
+    let authority = Authority::new();
+    let mut params = params("localhost");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let server = no_clients(authority.sign(&params));
+    let client = tls::client_config(&authority.trusted(), None).unwrap();
+    let (client, _) = handshake(client, "localhost", server).await;
+    let said = client.unwrap_err().to_string();
+    let expected = "the TLS handshake failed, since the certificate is that of an authority, not of a \
+                    server or client";
+    assert_eq!(said, expected);
+}
+
 #[tokio::test]
 async fn a_certificate_that_has_expired_is_refused() {
     let authority = Authority::new();
@@ -555,6 +570,20 @@ fn a_key_of_another_certificate_is_said() {
     let trusted = Authority::new().trusted();
     let error = tls::client_config(&trusted, Some(identity)).unwrap_err();
     assert!(matches!(error, TlsConfigError::Identity(_)), "{error}");
+}
+
+#[test]
+fn a_certificate_that_twisted_made_cannot_be_shown() {
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let identity =
+        Identity::from_pem(include_str!("data/version_1.pem").to_owned() + &key).unwrap();
+    let error = tls::server_config(identity.clone(), ClientCertificates::NotAsked).unwrap_err();
+    let expected =
+        "the certificate and its key cannot be used: the certificate is not of X.509 version 3";
+    assert_eq!(error.to_string(), expected);
+    let trusted = Authority::new().trusted();
+    let error = tls::client_config(&trusted, Some(identity)).unwrap_err();
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

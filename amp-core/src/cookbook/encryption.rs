@@ -29,6 +29,21 @@
 //! # Ok(()) }
 //! ```
 //!
+//! For a test, OpenSSL makes both files. The certificate vouches for itself, so clients take it for the
+//! authority that they trust:
+//!
+//! ```sh
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=localhost \
+//!     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+//!     -keyout key.pem -out certificate.pem
+//! ```
+//!
+//! Without `CA:FALSE` it makes the certificate of an authority, and clients refuse that as a server's.
+//! Without `subjectAltName` the certificate is for no name. `subjectAltName=IP:127.0.0.1` is for an address.
+//! Certificates that Twisted makes, by `selfSignedCert` or `signCertificateRequest`, are of X.509 version 1.
+//! A program with this crate cannot show them, and accepts those of a server by
+//! [`tls::dangerous`](crate::tls::dangerous) alone.
+//!
 //! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can
 //! read and change what was said before, and can take the call itself out: begin with TLS if you
 //! can.

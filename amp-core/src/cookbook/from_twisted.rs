@@ -32,6 +32,7 @@
 //! | `RemoteAmpError`, `UnknownRemoteError`, `UnhandledCommand` | [`CallError::Remote`](crate::CallError::Remote) |
 //! | `ProtocolSwitchCommand` | `#[amp(switch)]`, [`ProtocolSwitch`](crate::ProtocolSwitch) |
 //! | `StartTLS` | `Peer::start_tls`, with the feature `tls` |
+//! | `ssl.PrivateCertificate.loadPEM` | `tls::Identity::from_pem`; but the certificates that Twisted makes are of X.509 version 1 and cannot be shown here: the recipe `encryption` has a command that makes others |
 //! | `self.transport.getPeer()` | [`Peer::peer_address`](crate::Peer::peer_address) |
 //! | `self.transport.loseConnection()` | [`Peer::close`](crate::Peer::close) |
 //! | `connectionLost` | [`Peer::closed`](crate::Peer::closed) |
@@ -272,6 +273,17 @@
 //! being cut off, set [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
 //! [`Connection::failure_policy`](crate::Connection::failure_policy). The connection is then closed where Twisted
 //! closes it, and the description is Twisted's `Unknown Error`, without a reference.
+//!
+//! ```no_run
+//! # async fn f(listener: tokio::net::TcpListener, responders: amp_core::Responders) {
+//! use amp_core::{FailurePolicy, serve_with};
+//!
+//! serve_with(listener, move |connection| {
+//!     connection.responders(responders.clone()).failure_policy(FailurePolicy::Close)
+//! })
+//! .await;
+//! # }
+//! ```
 //!
 //! Where Rust answers, with the default policy, a Twisted client sees
 //!

@@ -18,6 +18,9 @@ impl Identity {
     /// belongs to the key, then each that the one before it is signed with. The key may come
     /// before, between or behind them. If they are in two files, join the texts.
     ///
+    /// A certificate for a test that OpenSSL makes needs some options: see the recipe
+    /// [`encryption`](crate::cookbook::encryption).
+    ///
     /// # Errors
     ///
     /// When the text is not PEM, or has no certificate, or no key. A key that is encrypted with a

@@ -21,7 +21,7 @@ pub enum TlsError {
     },
     /// The two sides did not agree: a certificate is not good enough for the other side, there is
     /// no version of TLS that both have, or what came is not TLS at all.
-    #[error("the TLS handshake failed")]
+    #[error("the TLS handshake failed{}", because_of(.0))]
     Handshake(#[from] rustls::Error),
     /// The stream broke or ended during the handshake.
     #[error("the stream broke during the TLS handshake")]
@@ -70,12 +70,45 @@ pub enum TlsConfigError {
         source: rustls::Error,
     },
     /// Certificate and key cannot be used: they may not belong together, or be of a kind that
-    /// rustls does not support.
-    #[error("the certificate and its key cannot be used")]
-    Identity(#[source] rustls::Error),
+    /// rustls does not support, such as certificates of X.509 version 1.
+    #[error("the certificate and its key cannot be used: {}", of_own(.0))]
+    Identity(rustls::Error),
     /// The provider of cryptography that this process has installed cannot be used.
     #[error("the provider of cryptography cannot be used")]
     Provider(#[source] rustls::Error),
+}
+
+/// Returns the reason in words, where it is one that the usual tools lead to.
+fn because_of(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => {
+            in_words(error).map(|words| format!(", since {words}")).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Returns the message of an error that is about a certificate of this side. For rustls, each certificate is the
+/// peer's.
+fn of_own(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => {
+            in_words(error).map_or_else(|| error.to_string(), str::to_owned)
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Returns words for two reasons that rustls passes on from webpki, as no more than their names.
+fn in_words(error: &rustls::CertificateError) -> Option<&'static str> {
+    let rustls::CertificateError::Other(error) = error else { return None };
+    match error.to_string().as_str() {
+        "CaUsedAsEndEntity" => {
+            Some("the certificate is that of an authority, not of a server or client")
+        }
+        "UnsupportedCertVersion" => Some("the certificate is not of X.509 version 3"),
+        _ => None,
+    }
 }
 
 /// Returns the message of the error, with text where that has numbers.

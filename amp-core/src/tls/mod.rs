@@ -2,7 +2,10 @@
 //! feature `tls`.
 //!
 //! In this example, a client and a server have certificates of a private authority in PEM files. In
-//! Twisted, `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM` read the same files.
+//! Twisted, `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM` read the same files. But the
+//! certificates that Twisted itself makes are of X.509 version 1: this side cannot show them, and
+//! accepts those of a server by [`dangerous`] alone. The recipe
+//! [`encryption`](crate::cookbook::encryption) has a command that makes others.
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
