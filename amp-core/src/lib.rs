@@ -271,6 +271,8 @@ pub mod __private {
     pub use crate::command::fields::{or_error, read_on};
     pub use crate::command::include_errors;
     pub use crate::command::names::Names;
+    #[cfg(not(feature = "json"))]
+    pub use crate::command::undescribed::DescribedInJson;
     pub use crate::command::{Arguments, Command, CommandError, NoError, OneWay, ProtocolSwitch};
     #[cfg(feature = "tokio")]
     pub use crate::connection::{CalledBeforeTheStart, from_process};

@@ -13,6 +13,8 @@ mod reflect;
 mod schema;
 mod traits;
 mod tuples;
+#[cfg(not(feature = "json"))]
+pub(crate) mod undescribed;
 
 pub use answered::Answered;
 pub use arguments::Arguments;
