@@ -9,7 +9,8 @@ use amp_core::tower::{
 };
 use amp_core::{
     AmpBox, Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection,
-    Context, Limits, NoError, ReceivedCall, RemoteError, Responders, Switched, testing,
+    Context, DecodeErrorKind, Limits, NoError, ReceivedCall, RemoteError, Responders, Switched,
+    testing,
 };
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;
@@ -187,6 +188,39 @@ fn how_large_a_typed_call_by_name_may_be_is_for_its_connection_to_say() {
     let store = Store { data: Numbered(vec![0; len]) };
     assert!(store.encode().is_err());
     assert!(NamedRequest::of(&store).unwrap().arguments.encoded_len() > len);
+}
+
+#[derive(Command)]
+#[amp(response = Rows)]
+struct Read {}
+
+#[derive(Arguments)]
+struct Rows {
+    rows: Vec<Row>,
+}
+
+/// Two bytes on the wire where it is empty, and some hundred in memory.
+#[derive(Arguments, Clone, Default)]
+struct Row {
+    name: Option<String>,
+    street: Option<String>,
+    town: Option<String>,
+    country: Option<String>,
+    note: Option<String>,
+}
+
+#[tokio::test]
+async fn what_an_answer_of_a_typed_call_by_name_is_decoded_to_has_a_bound_of_its_own() {
+    let rows = Rows { rows: vec![Row::default(); 10_000] };
+    let answer = AmpBox::parse(&mut rows.encode().unwrap(), BoxLimits::default()).unwrap();
+    let service = service_fn(move |_: NamedRequest| ready(Ok::<_, BoxError>(answer.clone())));
+    let calls = TypedCalls::new(service);
+    let error = calls.clone().oneshot(Read {}).await.err().unwrap();
+    let error = error.downcast::<CallError>().unwrap();
+    let CallError::Decode(error) = *error else { panic!("{error:?}") };
+    assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
+    let decoded = calls.decoded_bytes(2 << 20).oneshot(Read {}).await.unwrap();
+    assert_eq!(decoded.rows.len(), 10_000);
 }
 
 #[tokio::test(start_paused = true)]

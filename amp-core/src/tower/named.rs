@@ -61,12 +61,23 @@ impl NamedRequest {
 /// It fails with what `S` fails with. Where that is a [`CallError`], it becomes one of the command
 /// that was called, `CallError<C::Error>`, and can be downcast to that.
 #[derive(Clone, Debug)]
-pub struct TypedCalls<S>(S);
+pub struct TypedCalls<S> {
+    service: S,
+    decoded_bytes: usize,
+}
 
 impl<S> TypedCalls<S> {
     /// Creates a service of typed calls through `service`.
     pub fn new(service: S) -> Self {
-        Self(service)
+        Self { service, decoded_bytes: LEAST }
+    }
+
+    /// Sets how much memory the decoded contents of one answer may take: see
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes), whose default is that of this. The
+    /// connection that the answer came over is not known here, and has read no more of it than its box.
+    #[must_use]
+    pub fn decoded_bytes(self, decoded_bytes: usize) -> Self {
+        Self { decoded_bytes, ..self }
     }
 }
 
@@ -82,20 +93,21 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<C::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx).map_err(|error| typed::<C>(error.into()))
+        self.service.poll_ready(cx).map_err(|error| typed::<C>(error.into()))
     }
 
     fn call(&mut self, command: C) -> Self::Future {
         let call = match NamedRequest::of(&command) {
-            Ok(call) => self.0.call(call),
+            Ok(call) => self.service.call(call),
             Err(error) => {
                 let error = CallError::<C::Error>::Encode(error);
                 return Box::pin(std::future::ready(Err(error.into())));
             }
         };
-        Box::pin(async {
+        let decoded_bytes = self.decoded_bytes;
+        Box::pin(async move {
             let ampbox = call.await.map_err(|error| typed::<C>(error.into()))?;
-            Proto::detached_within(LEAST, |proto| read_arguments(&ampbox, proto))
+            Proto::detached_within(decoded_bytes, |proto| read_arguments(&ampbox, proto))
                 .map_err(|error| CallError::<C::Error>::Decode(error).into())
         })
     }
