@@ -25,7 +25,7 @@ const SHORT: usize = 64;
 
 /// The end of a stream of bytes that is read from. It is an argument, and an [`AsyncRead`].
 ///
-/// It is a [`StreamOf`] pieces of bytes, and everything in that documentation applies: one end of a
+/// It is a [`StreamOf`] of pieces of bytes, and everything in that documentation applies: one end of a
 /// [pair](ByteStream::pair) goes to the peer, and a reader that does not read holds up the writer.
 /// The end of the bytes is the end of the stream. Nothing follows an error, even if only one piece
 /// could not be read: reading again returns the same error. A stream whose sink was dropped fails
@@ -76,7 +76,7 @@ pub struct ByteStream {
 
 /// The end of a stream of bytes that is written to. It is an argument, and an [`AsyncWrite`].
 ///
-/// It is a [`SinkOf`] pieces of bytes, and everything in that documentation applies.
+/// It is a [`SinkOf`] of pieces of bytes, and everything in that documentation applies.
 /// [`shutdown`](tokio::io::AsyncWriteExt::shutdown) ends the bytes, and waits until all of them were
 /// read. If the sink is dropped without that, the reader gets an error in place of the end. The error
 /// inside the [`io::Error`] of a write is the [`SinkError`].
@@ -255,7 +255,7 @@ impl AsyncWrite for ByteSink {
     }
 }
 
-/// On the wire this is a `StreamOf` its pieces.
+/// On the wire this is a `StreamOf` of its pieces.
 impl Argument for ByteStream {
     fn to_string_proto(
         &self,
@@ -274,7 +274,7 @@ impl Argument for ByteStream {
     }
 }
 
-/// On the wire this is a `SinkOf` its pieces.
+/// On the wire this is a `SinkOf` of its pieces.
 impl Argument for ByteSink {
     fn to_string_proto(
         &self,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -160,7 +161,9 @@ impl Hub {
 
     /// Takes all streams, as the connection has ended.
     pub(super) fn take_all(&self) -> (Vec<Arc<Sending>>, Vec<Arc<dyn Receive>>) {
-        let tables = std::mem::take(&mut *self.lock());
-        (tables.sending.into_values().collect(), tables.receiving.into_values().collect())
+        let mut tables = self.lock();
+        let (sending, receiving) = (take(&mut tables.sending), take(&mut tables.receiving));
+        drop(tables);
+        (sending.into_values().collect(), receiving.into_values().collect())
     }
 }

@@ -268,6 +268,7 @@ impl<W, H: Host> Core<W, H> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "tokio")]
     use super::super::side::STREAM_CALLS;
     use super::*;
     use crate::proto::Body;
