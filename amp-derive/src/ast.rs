@@ -173,19 +173,8 @@ impl<'a> Field<'a> {
         };
 
         let ident = field.ident.as_ref()?;
-        let mut parsed = Self {
-            ident,
-            member: Member::Named(ident.clone()),
-            ty: &field.ty,
-            wire_name: name_of(ident),
-            flatten: false,
-            secret: false,
-            skip: false,
-            with: None,
-            default: None,
-            attributes: Vec::new(),
-            docs: docs_of(&field.attrs),
-        };
+        let mut parsed = Self::plain(ident, Member::Named(ident.clone()), field);
+        parsed.docs = docs_of(&field.attrs);
         attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
             parsed.attributes.push(name.clone());
             match name.to_string().as_str() {
@@ -224,19 +213,8 @@ impl<'a> Field<'a> {
         const KNOWN: Known = Known { place: "a field without a name", items: &[] };
 
         attributes::read(&field.attrs, &KNOWN, mistakes, |_, _| Ok(()));
-        Self {
-            ident: &variant.ident,
-            member: Member::Unnamed(Index::from(0)),
-            ty: &field.ty,
-            wire_name: name_of(&variant.ident),
-            flatten: true,
-            secret: false,
-            skip: false,
-            with: None,
-            default: None,
-            attributes: Vec::new(),
-            docs: String::new(),
-        }
+        let member = Member::Unnamed(Index::from(0));
+        Self { flatten: true, ..Self::plain(&variant.ident, member, field) }
     }
 }
 
@@ -250,11 +228,23 @@ impl<'a> Field<'a> {
     ) -> Self {
         const KNOWN: Known = Known { place: "a field without a name", items: &["skip"] };
 
-        let mut parsed = Self {
-            ident: item,
-            member: Member::Unnamed(Index { index: at, span: item.span() }),
+        let member = Member::Unnamed(Index { index: at, span: item.span() });
+        let mut parsed = Self::plain(item, member, field);
+        attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
+            attributes::flag(name, input)?;
+            parsed.skip = true;
+            Ok(())
+        });
+        parsed
+    }
+
+    /// A field of which no attribute says anything.
+    fn plain(ident: &'a Ident, member: Member, field: &'a syn::Field) -> Self {
+        Self {
+            ident,
+            member,
             ty: &field.ty,
-            wire_name: name_of(item),
+            wire_name: name_of(ident),
             flatten: false,
             secret: false,
             skip: false,
@@ -262,13 +252,7 @@ impl<'a> Field<'a> {
             default: None,
             attributes: Vec::new(),
             docs: String::new(),
-        };
-        attributes::read(&field.attrs, &KNOWN, mistakes, |name, input| {
-            attributes::flag(name, input)?;
-            parsed.skip = true;
-            Ok(())
-        });
-        parsed
+        }
     }
 }
 
