@@ -1,7 +1,7 @@
 //! Reading schemas, and looking things up in them.
 
 use amp_core::AmpBox;
-use amp_core::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType};
+use amp_core::schema::{BoxSchema, CommandSchema, InnerBox, Schema, WireType};
 use std::fs;
 use std::process::Command;
 
@@ -73,7 +73,9 @@ pub(crate) fn response_of(known: Option<&CommandSchema>) -> BoxSchema {
 pub(crate) fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
     match wire_type {
         WireType::Of(_, inner) => box_in(inner),
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        WireType::Box(InnerBox::Of(schema)) | WireType::AmpList(InnerBox::Of(schema)) => {
+            Some(schema)
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Arguments to fill in.
 
-use amp_core::schema::{BoxSchema, Inner, WireType};
+use amp_core::schema::{BoxSchema, InnerBox, WireType};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -24,11 +24,11 @@ fn sample(wire_type: &WireType) -> Value {
         WireType::OneOf(texts) => json!(texts.first()),
         WireType::Of(form, inner) if form == "ListOf" => json!([sample(inner)]),
         WireType::Of(_, inner) => sample(inner),
-        WireType::Box(Inner::Of(schema)) => of(schema),
-        WireType::AmpList(Inner::Of(schema)) => json!([of(schema)]),
+        WireType::Box(InnerBox::Of(schema)) => of(schema),
+        WireType::AmpList(InnerBox::Of(schema)) => json!([of(schema)]),
         // It is empty where it contains itself, or would never end.
-        WireType::AmpList(Inner::Outer(_)) => json!([]),
-        WireType::Box(Inner::Outer(_)) => json!({}),
+        WireType::AmpList(InnerBox::Outer(_)) => json!([]),
+        WireType::Box(InnerBox::Outer(_)) => json!({}),
         WireType::Named(name) => match &**name {
             "Integer" => json!(0),
             "Float" => json!(0.5),

@@ -2,7 +2,7 @@
 //! around, and keys that no box has.
 
 use amp_core::keys::is_reserved;
-use amp_core::schema::{BoxSchema, Inner, Schema, WireType};
+use amp_core::schema::{BoxSchema, InnerBox, Schema, WireType};
 
 use crate::mistake::Mistake;
 use crate::scalars::SCALARS;
@@ -67,10 +67,10 @@ fn check_type(wire_type: &WireType, place: &str, depth: usize) -> Result<(), Mis
             check_word(word, place)?;
             check_type(inner, place, depth)
         }
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => {
+        WireType::Box(InnerBox::Of(schema)) | WireType::AmpList(InnerBox::Of(schema)) => {
             check_box(schema, &format!("{place}, key"), depth + 1)
         }
-        WireType::Box(Inner::Outer(levels)) | WireType::AmpList(Inner::Outer(levels))
+        WireType::Box(InnerBox::Outer(levels)) | WireType::AmpList(InnerBox::Outer(levels))
             if *levels == 0 || *levels > depth =>
         {
             Err(Mistake::new(format!(

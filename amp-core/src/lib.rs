@@ -234,7 +234,9 @@ pub use proto::reason::CloseReason;
 pub use proto::{policy::FailurePolicy, refused::RefusedAttachment};
 pub use report::Report;
 #[cfg(feature = "tokio")]
-pub use responder::{Clash, Context, Failure, ReceivedCall, Respond, RespondByName, Responders};
+pub use responder::{
+    Context, Failure, ReceivedCall, Respond, RespondByName, ResponderClash, Responders,
+};
 #[cfg(feature = "tokio")]
 pub use server::{Listener, Serve, serve, serve_with};
 pub use shorten::Shortened;

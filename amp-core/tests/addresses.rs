@@ -97,7 +97,7 @@ async fn a_login_that_fails_is_tried_at_the_next_address() {
     tokio::spawn(refuses);
     let second = serving().await;
     let login = |peer: amp_core::Peer| async move { peer.call_remote(Login {}).await };
-    let client = client([first, second], LONG).on_connect(login).spawn();
+    let client = client([first, second], LONG).make_ready(login).spawn();
     assert_goes_on(&client, &mut accepted, second).await;
 }
 

@@ -17,7 +17,7 @@ use amp_core::reconnect::{
 };
 use amp_core::router::{BoundRoute, Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::schema::{
-    ArgumentSchema, BoxSchema, CaseSchema, Change, CommandSchema, ErrorSchema, Inner, Presence,
+    ArgumentSchema, BoxSchema, CaseSchema, Change, CommandSchema, ErrorSchema, InnerBox, Presence,
     Schema, SchemaClash, SchemaError, WireType, WireTypes,
 };
 use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
@@ -28,16 +28,17 @@ use amp_core::tls::{
     StartTls, StartTlsCall, TlsConfigError, TlsError, TlsListener,
 };
 use amp_core::tower::{
-    ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, Run, TypedCalls,
+    ClientService, LayeredAnswer, LayeredCall, LayeredResponder, NamedRequest, PeerService,
+    TypedCalls,
 };
 use amp_core::{
-    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, Clash, CloseReason,
+    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, CloseReason,
     Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
     EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, LimitsError, NamedCall,
     NamedCallWith, NamedNotification, NamedNotificationWith, NoError, Notification, Peer,
     PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
-    Responders, Serve, Shortened, SwitchCall, Switched, SwitchedParts, UnknownKeys, WireLog,
-    blocking,
+    ResponderClash, Responders, Serve, Shortened, SwitchCall, Switched, SwitchedParts, UnknownKeys,
+    WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;
@@ -55,7 +56,7 @@ fn error<T: Error + Send + Sync + 'static>() {}
 fn errors_go_anywhere() {
     error::<BoxError>();
     error::<CallError>();
-    error::<Clash>();
+    error::<ResponderClash>();
     error::<CloseReason>();
     error::<ConnectError>();
     error::<DateTimeError>();
@@ -118,7 +119,7 @@ fn handles_and_values_are_shared_by_threads() {
     shared::<IdentityParts>();
     shared::<Drained>();
     shared::<IncomingCall>();
-    shared::<Inner>();
+    shared::<InnerBox>();
     shared::<Integer>();
     shared::<Json<String>>();
     shared::<Login>();
@@ -194,7 +195,7 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<Notification<Note>>();
     sent::<PeerService>();
     sent::<Router>();
-    sent::<Run>();
+    sent::<LayeredResponder>();
     sent::<Running>();
     sent::<Script>();
     sent::<NamedCallWith<(), fn(), fn()>>();

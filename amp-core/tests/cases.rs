@@ -210,7 +210,7 @@ fn dynamic_values_are_those_of_their_case() {
     );
     let decode = |wire: &'static [u8]| {
         let shape = schema.argument("shapes").unwrap();
-        let WireType::AmpList(amp_core::schema::Inner::Of(shape)) = &shape.wire_type else {
+        let WireType::AmpList(amp_core::schema::InnerBox::Of(shape)) = &shape.wire_type else {
             panic!("{shape:?}")
         };
         Values::decode(shape, Bytes::from_static(wire)).unwrap_err().to_string()

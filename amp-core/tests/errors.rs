@@ -1,7 +1,7 @@
 //! What errors say, and how they are said.
 
 use amp_core::BoxError;
-use amp_core::Clash;
+use amp_core::ResponderClash;
 use amp_core::argument::{DateTime, DateTimeError, Decimal, DecimalError};
 use amp_core::dynamic::{Integer, IntegerError, JsonError, Values};
 use amp_core::proto::{
@@ -310,7 +310,7 @@ fn stream_errors() -> Vec<StreamError> {
     errors
 }
 
-fn clash() -> Clash {
+fn clash() -> ResponderClash {
     let set =
         || Responders::new(()).respond_by_name("A", async |call: ReceivedCall| Ok(call.arguments));
     set().merge(set()).expect_err("two responders of one name")

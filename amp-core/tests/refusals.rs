@@ -278,8 +278,8 @@ async fn a_proxy_that_hands_on_a_refusal_has_acted_itself() {
     // The same of an error that middleware fails with, which is the call's answer too.
     #[cfg(feature = "tower")]
     {
-        use amp_core::tower::{LayeredCall, Run};
-        let middleware = tower::layer::layer_fn(move |_: Run| {
+        use amp_core::tower::{LayeredCall, LayeredResponder};
+        let middleware = tower::layer::layer_fn(move |_: LayeredResponder| {
             let backend = backend.clone();
             tower::service_fn(move |call: LayeredCall| {
                 let backend = backend.clone();

@@ -63,7 +63,7 @@ pub(crate) enum LoginError {
     #[error("there are no random numbers")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
-    Clash(#[from] amp_core::Clash),
+    ResponderClash(#[from] amp_core::ResponderClash),
 }
 
 /// Which side of the connection this is.

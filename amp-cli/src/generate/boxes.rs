@@ -1,6 +1,6 @@
 //! What is inside of the boxes of a schema.
 
-use amp_core::schema::{BoxSchema, Inner, WireType};
+use amp_core::schema::{BoxSchema, InnerBox, WireType};
 
 use super::rust_types::is_stream;
 
@@ -17,7 +17,8 @@ pub(super) fn boxes_in(schema: &BoxSchema) -> Vec<&BoxSchema> {
             while let WireType::Of(_, inner) = wire_type {
                 wire_type = inner;
             }
-            if let WireType::Box(Inner::Of(inner)) | WireType::AmpList(Inner::Of(inner)) = wire_type
+            if let WireType::Box(InnerBox::Of(inner)) | WireType::AmpList(InnerBox::Of(inner)) =
+                wire_type
             {
                 found.extend(boxes_in(inner));
             }
@@ -45,8 +46,8 @@ pub(super) fn is_outer(schema: &BoxSchema, depth: usize, least: usize) -> bool {
         match wire_type {
             WireType::Of(_, inner) => looks(inner, depth, least),
             WireType::Box(inner) | WireType::AmpList(inner) => match inner {
-                Inner::Outer(levels) => depth >= least && *levels == depth + 1,
-                Inner::Of(schema) => is_outer(schema, depth + 1, least),
+                InnerBox::Outer(levels) => depth >= least && *levels == depth + 1,
+                InnerBox::Of(schema) => is_outer(schema, depth + 1, least),
             },
             _ => false,
         }

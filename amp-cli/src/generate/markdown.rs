@@ -1,7 +1,7 @@
 //! Commands as a reference to read.
 
 use amp_core::schema::{
-    ArgumentSchema, BoxSchema, CommandSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CommandSchema, InnerBox, Presence, Schema, WireType,
 };
 use std::collections::BTreeMap;
 
@@ -118,7 +118,9 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
 fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
     match wire_type {
         WireType::Of(_, inner) => box_in(inner),
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        WireType::Box(InnerBox::Of(schema)) | WireType::AmpList(InnerBox::Of(schema)) => {
+            Some(schema)
+        }
         _ => None,
     }
 }

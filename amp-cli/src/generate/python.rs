@@ -1,7 +1,7 @@
 //! Commands as classes of Python.
 
 use amp_core::schema::{
-    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema, WireType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -186,9 +186,9 @@ fn without_cases(mut schema: BoxSchema, place: &str) -> Result<BoxSchema, Mistak
 }
 
 fn type_without_cases(wire_type: WireType, place: &str) -> Result<WireType, Mistake> {
-    let inside = |inner: Inner| match inner {
-        Inner::Of(schema) => without_cases(schema, place).map(Inner::Of),
-        outer @ Inner::Outer(_) => Ok(outer),
+    let inside = |inner: InnerBox| match inner {
+        InnerBox::Of(schema) => without_cases(schema, place).map(InnerBox::Of),
+        outer @ InnerBox::Outer(_) => Ok(outer),
     };
     Ok(match wire_type {
         WireType::Of(form, inner) => {
@@ -260,7 +260,7 @@ impl Writer {
         {
             let hint = format!("{class}_{title}");
             if is_outer(schema, 0, 0) {
-                let name = self.list(&Inner::Of(schema.clone()), &hint);
+                let name = self.list(&InnerBox::Of(schema.clone()), &hint);
                 sections.push(format!("    {title} = {name}"));
                 continue;
             }
@@ -444,10 +444,10 @@ impl Writer {
     }
 
     /// The name of a list of arguments.
-    fn list(&mut self, inner: &Inner, hint: &str) -> String {
+    fn list(&mut self, inner: &InnerBox, hint: &str) -> String {
         let schema = match inner {
-            Inner::Of(schema) => schema,
-            Inner::Outer(levels) => {
+            InnerBox::Of(schema) => schema,
+            InnerBox::Outer(levels) => {
                 let around =
                     self.around.len().checked_sub(*levels).and_then(|at| self.around[at].clone());
                 return around.unwrap_or_else(|| "[]".to_owned());

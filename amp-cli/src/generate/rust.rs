@@ -1,7 +1,7 @@
 //! Commands as Rust: structs and enums with derives.
 
 use amp_core::schema::{
-    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType,
+    ArgumentSchema, BoxSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema, WireType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -364,7 +364,7 @@ impl<'a> Writer<'a> {
             },
             WireType::Box(inner) => {
                 let found = self.boxes(inner, place, owner, &pascal(key))?;
-                let is_around = matches!(inner, Inner::Outer(_));
+                let is_around = matches!(inner, InnerBox::Outer(_));
                 Ok(if is_around { format!("Box<{found}>") } else { found })
             }
             WireType::AmpList(inner) => {
@@ -376,22 +376,22 @@ impl<'a> Writer<'a> {
 
     fn boxes(
         &mut self,
-        inner: &Inner,
+        inner: &InnerBox,
         place: &str,
         owner: &str,
         wanted: &str,
     ) -> Result<String, Mistake> {
         match inner {
-            Inner::Of(schema) => {
+            InnerBox::Of(schema) => {
                 let candidates = [wanted.to_owned(), format!("{owner}{wanted}")];
                 self.structure(schema, place, &candidates, "A box")
             }
-            Inner::Outer(1) if self.beside > 0 => Err(Mistake::new(format!(
+            InnerBox::Outer(1) if self.beside > 0 => Err(Mistake::new(format!(
                 "{place}: the box around it has other arguments beside those of its cases, which cannot be \
                  written as Rust"
             ))),
-            Inner::Outer(1) => Ok("Self".to_owned()),
-            Inner::Outer(levels) => {
+            InnerBox::Outer(1) => Ok("Self".to_owned()),
+            InnerBox::Outer(levels) => {
                 let around = self.around.len().checked_sub(*levels).map(|at| &self.around[at]);
                 let name = around.and_then(Option::as_ref).cloned();
                 name.ok_or_else(|| {

@@ -10,7 +10,7 @@ use super::amp_list::{count_boxes, read_boxes};
 use super::budget::{table_size, tree_size};
 use super::{Argument, DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
-use crate::schema::{Inner, WireType, WireTypes};
+use crate::schema::{InnerBox, WireType, WireTypes};
 use crate::shorten::Shortened;
 
 /// An `AmpList` of boxes with a `key` and a `value`, in ascending order of the keys. It is read in
@@ -113,7 +113,7 @@ fn map_of<K: Argument, V: Argument>(types: &mut WireTypes) -> WireType {
         entry.extend(V::box_schema("value", types));
         entry
     });
-    WireType::AmpList(Inner::Of(entry))
+    WireType::AmpList(InnerBox::Of(entry))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::any::type_name;
 
 use super::{Arguments, Command, CommandError};
-use crate::schema::{BoxSchema, CommandSchema, Inner, Schema, WireType, WireTypes, lines_of};
+use crate::schema::{BoxSchema, CommandSchema, InnerBox, Schema, WireType, WireTypes, lines_of};
 
 impl Schema {
     /// Adds the command `C`.
@@ -57,10 +57,10 @@ impl WireTypes {
         WireType::AmpList(self.inner::<T>())
     }
 
-    fn inner<T: Arguments>(&mut self) -> Inner {
+    fn inner<T: Arguments>(&mut self) -> InnerBox {
         match self.box_around(type_name::<T>()) {
-            Some(around) => Inner::Outer(around),
-            None => Inner::Of(self.arguments::<T>()),
+            Some(around) => InnerBox::Outer(around),
+            None => InnerBox::Of(self.arguments::<T>()),
         }
     }
 

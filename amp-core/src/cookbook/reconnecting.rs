@@ -40,7 +40,7 @@
 //!
 //! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
-//!     .on_connect(async |peer: Peer| peer.call_remote(Subscribe {}).await)
+//!     .make_ready(async |peer: Peer| peer.call_remote(Subscribe {}).await)
 //!     .call_timeout(Duration::from_secs(30))
 //!     .wait_for_connection()
 //!     .spawn();

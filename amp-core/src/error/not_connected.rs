@@ -14,7 +14,7 @@ pub enum ConnectError {
     /// No connection could be made.
     #[error("cannot connect")]
     Connect(#[source] Arc<dyn Error + Send + Sync>),
-    /// A connection was made, and the [`on_connect`](crate::reconnect::Connector::on_connect) hook
+    /// A connection was made, and the [`make_ready`](crate::reconnect::Connector::make_ready) hook
     /// failed.
     #[error("the connection could not be made ready")]
     Hook(#[source] Arc<dyn Error + Send + Sync>),

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::connections::Connections;
 use super::link::{Link, Options};
 use super::state::State;
-use super::supervisor::{Connect, OnConnect, Published, Stop, Supervisor};
+use super::supervisor::{Connect, MakeReady, Published, Stop, Supervisor};
 use crate::connection::{Connection, Peer};
 use crate::dial::Round;
 use crate::responder::Responders;
@@ -22,7 +22,7 @@ use crate::sync::Notify;
 #[must_use = "a client does nothing before it is spawned"]
 pub struct Connector {
     connect: Connect,
-    on_connect: OnConnect,
+    make_ready: MakeReady,
     prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
     backoff: Backoff,
     attempt_timeout: Duration,
@@ -48,7 +48,7 @@ impl Connector {
                 let connection = connect();
                 Box::pin(async { connection.await.map_err(Into::into) })
             }),
-            on_connect: Box::new(|_| Box::pin(std::future::ready(Ok(())))),
+            make_ready: Box::new(|_| Box::pin(std::future::ready(Ok(())))),
             prepare: Box::new(|connection| connection),
             backoff: Backoff::default(),
             attempt_timeout: Duration::from_secs(10),
@@ -68,13 +68,13 @@ impl Connector {
     /// again. No other call of the client is made before it has succeeded. When it fails the
     /// connection is closed, and another one is made after a wait. When the connection is lost
     /// meanwhile, the hook is dropped.
-    pub fn on_connect<F, R, E>(mut self, mut hook: F) -> Self
+    pub fn make_ready<F, R, E>(mut self, mut hook: F) -> Self
     where
         F: FnMut(Peer) -> R + Send + 'static,
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        self.on_connect = Box::new(move |peer| {
+        self.make_ready = Box::new(move |peer| {
             let ready = hook(peer);
             Box::pin(async { ready.await.map_err(Into::into) })
         });
@@ -161,7 +161,7 @@ impl Connector {
         };
         let supervisor = Supervisor {
             connect: self.connect,
-            on_connect: self.on_connect,
+            make_ready: self.make_ready,
             prepare: self.prepare,
             round: Round::default(),
             attempt_timeout: self.attempt_timeout,

@@ -29,7 +29,7 @@
 //! # tokio::spawn(amp_core::serve(listener, responders));
 //! let client = Connector::new(move || tcp::connect(address))
 //!     .address(address)
-//!     .on_connect(async |peer| peer.call_remote(Hello { version: 3 }).await)
+//!     .make_ready(async |peer| peer.call_remote(Hello { version: 3 }).await)
 //!     .backoff(Backoff::default().cap(Duration::from_secs(10)))
 //!     .call_timeout(Duration::from_secs(30))
 //!     .wait_for_connection()

@@ -8,7 +8,7 @@ use crate::error::{ConnectError, Next};
 #[non_exhaustive]
 pub enum State {
     /// A connection is being made, or made ready by the
-    /// [`on_connect`](super::Connector::on_connect) hook.
+    /// [`make_ready`](super::Connector::make_ready) hook.
     Connecting {
         /// The number of this attempt, from 1, since the last connection that lasted.
         attempt: u32,

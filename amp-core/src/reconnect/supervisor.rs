@@ -20,14 +20,14 @@ use crate::report::Report;
 use crate::sync::Notify;
 
 pub(super) type Connect = Box<dyn FnMut() -> Step<Connection> + Send>;
-pub(super) type OnConnect = Box<dyn FnMut(Peer) -> Step<()> + Send>;
+pub(super) type MakeReady = Box<dyn FnMut(Peer) -> Step<()> + Send>;
 
 /// A step towards a connection, by code of the user's.
 type Step<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
 
 pub(super) struct Supervisor {
     pub(super) connect: Connect,
-    pub(super) on_connect: OnConnect,
+    pub(super) make_ready: MakeReady,
     pub(super) prepare: Box<dyn FnMut(Connection) -> Connection + Send>,
     /// A host may have several addresses.
     pub(super) round: Round,
@@ -119,7 +119,7 @@ impl Supervisor {
         &mut self,
         drivers: &mut JoinSet<CloseReason>,
     ) -> Result<(Peer, CloseOnDrop), ConnectError> {
-        let Self { connect, on_connect, prepare, round, attempt_timeout, .. } = self;
+        let Self { connect, make_ready, prepare, round, attempt_timeout, .. } = self;
         let attempt = async {
             let connection = round.attempt(connect()).await;
             let connection = connection.map_err(|error| ConnectError::Connect(error.into()))?;
@@ -129,7 +129,7 @@ impl Supervisor {
             // A hook that finds out by itself says more than that there is no connection.
             tokio::select! {
                 biased;
-                ready = on_connect(peer.clone()) => {
+                ready = make_ready(peer.clone()) => {
                     ready.map_err(|error| ConnectError::Hook(error.into()))?;
                 }
                 reason = peer.closing() => return Err(ConnectError::Lost(reason)),

@@ -7,7 +7,7 @@ use crate::shorten::Shortened;
 /// Two sets of responders that cannot be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("both sets have a responder for {}", self.what())]
-pub struct Clash(Kind);
+pub struct ResponderClash(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
@@ -32,7 +32,7 @@ impl Origin {
     }
 }
 
-impl Clash {
+impl ResponderClash {
     /// Both sets have a fallback for this.
     pub(super) fn of_fallbacks(what: &'static str) -> Self {
         Self(Kind::Fallback(what))

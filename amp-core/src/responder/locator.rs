@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Question;
-use super::clash::{Clash, Origin};
+use super::clash::{Origin, ResponderClash};
 use crate::boxes::{AmpBox, Kind};
 use crate::panics::caught;
 
@@ -80,11 +80,11 @@ impl Locator {
         command: Bytes,
         origin: Origin,
         responder: Arc<dyn AnyResponder>,
-    ) -> Result<(), Clash> {
+    ) -> Result<(), ResponderClash> {
         if let Some(other) = self.by_name.get(&command)
             && other.origin != origin
         {
-            return Err(Clash::of_command(&command, [other.origin, origin]));
+            return Err(ResponderClash::of_command(&command, [other.origin, origin]));
         }
         self.has_switches |= responder.is_switch();
         self.by_name.insert(command, Named { origin, responder });
@@ -101,7 +101,7 @@ impl Locator {
     }
 
     /// Adds those of another one, in place of those for the same.
-    pub(super) fn add_all(&mut self, other: Self) -> Result<(), Clash> {
+    pub(super) fn add_all(&mut self, other: Self) -> Result<(), ResponderClash> {
         for (command, Named { origin, responder }) in other.by_name {
             self.add(command, origin, responder)?;
         }
@@ -112,17 +112,17 @@ impl Locator {
     }
 
     /// Adds those of another one, none of which may be there.
-    pub(super) fn merge(&mut self, other: Self) -> Result<(), Clash> {
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), ResponderClash> {
         for (command, Named { origin, .. }) in &other.by_name {
             if let Some(same) = self.by_name.get(command) {
-                return Err(Clash::of_command(command, [same.origin, *origin]));
+                return Err(ResponderClash::of_command(command, [same.origin, *origin]));
             }
         }
         if self.fallback.is_some() && other.fallback.is_some() {
-            return Err(Clash::of_fallbacks("all other commands"));
+            return Err(ResponderClash::of_fallbacks("all other commands"));
         }
         if self.fallback_switch.is_some() && other.fallback_switch.is_some() {
-            return Err(Clash::of_fallbacks("all other protocol switches"));
+            return Err(ResponderClash::of_fallbacks("all other protocol switches"));
         }
         self.add_all(other)
     }

@@ -17,7 +17,7 @@ mod telling;
 mod with_connection;
 
 pub use by_name::{ReceivedCall, RespondByName};
-pub use clash::Clash;
+pub use clash::ResponderClash;
 pub use context::Context;
 pub use failure::Failure;
 pub(crate) use locator::Locator;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use super::by_name::{ByName, RespondByName};
-use super::clash::{Clash, Origin};
+use super::clash::{Origin, ResponderClash};
 use super::locator::{AnyResponder, Locator, Responding, Wrap};
 use super::question::{Question, Undeclared};
 use super::{Context, Failure};
@@ -356,7 +356,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// # Errors
     ///
     /// When both sets have a responder for the same command, or both have a fallback.
-    pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, Clash> {
+    pub fn merge<T>(mut self, other: Responders<T>) -> Result<Self, ResponderClash> {
         Arc::make_mut(&mut self.locator).merge(Arc::unwrap_or_clone(other.locator))?;
         Ok(self)
     }

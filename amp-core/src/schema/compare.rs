@@ -9,7 +9,9 @@ use std::fmt::{self, Display, Formatter};
 use std::ptr;
 
 use super::scope::Scope;
-use super::{BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema, WireType};
+use super::{
+    BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema, WireType,
+};
 
 /// A difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     /// The boxes inside of values of this one, if there are as many boxes around as they say.
-    fn inside(&self, old: &'a Inner, new: &'a Inner) -> Option<Self> {
+    fn inside(&self, old: &'a InnerBox, new: &'a InnerBox) -> Option<Self> {
         let (old, new) = (self.old.inside(old)?, self.new.inside(new)?);
         Some(Self { old, new, ..*self })
     }
@@ -314,7 +316,7 @@ impl<'a> Changes<'a> {
             }
             (WireType::Box(was), WireType::Box(is))
             | (WireType::AmpList(was), WireType::AmpList(is)) => match both.inside(was, is) {
-                Some(inside) if matches!((was, is), (Inner::Of(_), Inner::Of(_))) => {
+                Some(inside) if matches!((was, is), (InnerBox::Of(_), InnerBox::Of(_))) => {
                     self.boxes(at, "key", &inside);
                 }
                 Some(inside) => self.waiting.push_back((at.to_owned(), inside)),

@@ -113,7 +113,7 @@ mod types;
 pub use clash::SchemaClash;
 pub use compare::Change;
 pub use model::{
-    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema,
     WireType,
 };
 pub(crate) use model::{lines_of, names_of};

@@ -110,16 +110,16 @@ pub enum WireType {
     /// Values of one type in a form of that name: `ListOf`, `Zlib`, `Numbered`.
     Of(Cow<'static, str>, Box<WireType>),
     /// A single box.
-    Box(Inner),
+    Box(InnerBox),
     /// Boxes one after another.
-    AmpList(Inner),
+    AmpList(InnerBox),
     /// A type that does not say what it is: its path in the program.
     Unknown(String),
 }
 
 /// A box inside of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inner {
+pub enum InnerBox {
     /// The box has these arguments.
     Of(BoxSchema),
     /// The box is once more that which the argument stands in (1), the one around that (2), and so on.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::model::lines_of;
 use super::text::is_plain;
 use super::{
-    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema,
     WireType,
 };
 
@@ -215,7 +215,7 @@ impl<'a> Keys<'a> {
                     wire_type = inner;
                 }
                 match wire_type {
-                    WireType::Box(Inner::Of(inner)) | WireType::AmpList(Inner::Of(inner)) => {
+                    WireType::Box(InnerBox::Of(inner)) | WireType::AmpList(InnerBox::Of(inner)) => {
                         self.add(inner);
                     }
                     WireType::Unknown(_) => self.are_open = true,
@@ -465,14 +465,14 @@ impl Cursor<'_> {
         }
     }
 
-    fn inner(&mut self, inner: &mut Option<BoxSchema>) -> Result<Inner, SchemaError> {
+    fn inner(&mut self, inner: &mut Option<BoxSchema>) -> Result<InnerBox, SchemaError> {
         if self.take("(^") {
             let levels = self.word()?.parse().map_err(|_| self.line.error("expected `^NUMBER`"))?;
             self.expect(")", "expected `)`")?;
-            return Ok(Inner::Outer(levels));
+            return Ok(InnerBox::Outer(levels));
         }
         let strict = self.take(" strict");
         let schema = inner.take().unwrap_or_default();
-        Ok(Inner::Of(BoxSchema { strict, ..schema }))
+        Ok(InnerBox::Of(BoxSchema { strict, ..schema }))
     }
 }

@@ -1,4 +1,4 @@
-use super::{BoxSchema, Inner};
+use super::{BoxSchema, InnerBox};
 
 /// The box that an argument stands in, and those around that: what a type means that is once more one
 /// of them.
@@ -21,12 +21,12 @@ impl<'a> Scope<'a> {
 
     /// Returns the scope of a box inside of this one's values; `None` when there are not as many
     /// boxes around it as it says.
-    pub fn inside(&self, inner: &'a Inner) -> Option<Self> {
+    pub fn inside(&self, inner: &'a InnerBox) -> Option<Self> {
         let mut boxes = self.boxes.clone();
         match inner {
-            Inner::Of(schema) => boxes.push(schema),
-            Inner::Outer(0) => return None,
-            Inner::Outer(levels) => {
+            InnerBox::Of(schema) => boxes.push(schema),
+            InnerBox::Outer(0) => return None,
+            InnerBox::Outer(levels) => {
                 let len = (boxes.len() + 1).checked_sub(*levels).filter(|len| *len > 0)?;
                 boxes.truncate(len);
             }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::{
-    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, Inner, Presence, Schema,
+    ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema,
     WireType,
 };
 
@@ -39,12 +39,12 @@ impl Display for WireType {
     }
 }
 
-impl Display for Inner {
+impl Display for InnerBox {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Inner::Of(BoxSchema { strict: false, .. }) => Ok(()),
-            Inner::Of(_) => f.write_str(" strict"),
-            Inner::Outer(levels) => write!(f, "(^{levels})"),
+            InnerBox::Of(BoxSchema { strict: false, .. }) => Ok(()),
+            InnerBox::Of(_) => f.write_str(" strict"),
+            InnerBox::Outer(levels) => write!(f, "(^{levels})"),
         }
     }
 }
@@ -120,7 +120,9 @@ fn write_docs(f: &mut Formatter<'_>, docs: &str, indent: usize) -> fmt::Result {
 fn box_in(wire_type: &WireType) -> Option<&BoxSchema> {
     match wire_type {
         WireType::Of(_, inner) => box_in(inner),
-        WireType::Box(Inner::Of(schema)) | WireType::AmpList(Inner::Of(schema)) => Some(schema),
+        WireType::Box(InnerBox::Of(schema)) | WireType::AmpList(InnerBox::Of(schema)) => {
+            Some(schema)
+        }
         _ => None,
     }
 }

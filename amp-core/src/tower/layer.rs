@@ -30,7 +30,7 @@ impl<S> Responders<S> {
     /// but not around those that are added later. What it limits, it limits for all of them
     /// together, on all connections.
     ///
-    /// The layer is given [`Run`], a service that answers a [`LayeredCall`] with its responder,
+    /// The layer is given [`LayeredResponder`], a service that answers a [`LayeredCall`] with its responder,
     /// and makes a service of the same of it: as tower's middleware does. Each call has a clone of
     /// that service, which is waited for until it is ready.
     ///
@@ -45,12 +45,12 @@ impl<S> Responders<S> {
     #[doc(alias("Interceptor", "Middleware"))]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
-        L: Layer<Run>,
+        L: Layer<LayeredResponder>,
         L::Service: Service<LayeredCall, Response = LayeredAnswer> + Clone + Send + 'static,
         <L::Service as Service<LayeredCall>>::Error: Into<Box<dyn Error + Send + Sync>>,
         <L::Service as Service<LayeredCall>>::Future: Send,
     {
-        let service = Arc::new(Mutex::new(layer.layer(Run)));
+        let service = Arc::new(Mutex::new(layer.layer(LayeredResponder)));
         self.wrap(&|responder| {
             let responder = Arc::clone(responder);
             Arc::new(Layered { responder, service: Arc::clone(&service) })
@@ -143,9 +143,9 @@ impl LayeredAnswer {
 /// It succeeds whenever its responder has answered, be it with an error.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Run;
+pub struct LayeredResponder;
 
-impl Service<LayeredCall> for Run {
+impl Service<LayeredCall> for LayeredResponder {
     type Response = LayeredAnswer;
     type Error = Box<dyn Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<LayeredAnswer, Self::Error>> + Send>>;

@@ -49,7 +49,7 @@ mod peer;
 mod service;
 
 pub use client::ClientService;
-pub use layer::{LayeredAnswer, LayeredCall, Run};
+pub use layer::{LayeredAnswer, LayeredCall, LayeredResponder};
 pub use named::{NamedRequest, TypedCalls};
 pub use peer::PeerService;
 

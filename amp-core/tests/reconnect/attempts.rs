@@ -16,7 +16,7 @@ async fn no_call_is_made_before_the_hook_has_succeeded() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], |builder| {
         builder
             .wait_for_connection()
-            .on_connect(|peer| async move { peer.call_remote(Hello {}).await })
+            .make_ready(|peer| async move { peer.call_remote(Hello {}).await })
     });
     let call = started(client.call_remote(Once { n: 1 })).await;
     let mut script = net.accept().await;
@@ -45,7 +45,7 @@ async fn no_call_is_made_before_the_hook_has_succeeded() {
 async fn a_hook_that_fails_closes_its_connection() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept, Does::Accept], |builder| {
         let mut count = 0;
-        builder.attempt_timeout(3 * SECOND).wait_for_connection().on_connect(move |peer| {
+        builder.attempt_timeout(3 * SECOND).wait_for_connection().make_ready(move |peer| {
             count += 1;
             async move {
                 match count {
@@ -91,7 +91,7 @@ async fn a_hook_that_fails_closes_its_connection() {
 async fn a_hook_that_panics_is_an_attempt_that_failed() {
     let (client, mut net) = Net::client([Does::Accept, Does::Accept], |builder| {
         let mut first = true;
-        builder.on_connect(move |_| {
+        builder.make_ready(move |_| {
             let panics = std::mem::take(&mut first);
             async move {
                 assert!(!panics, "the hook");
@@ -113,7 +113,7 @@ async fn a_hook_that_panics_is_an_attempt_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_does_not_hold_up_a_client_whose_connection_is_lost() {
     let (client, mut net) = Net::client([Does::Accept], |builder| {
-        builder.on_connect(|_| std::future::pending::<Result<(), io::Error>>())
+        builder.make_ready(|_| std::future::pending::<Result<(), io::Error>>())
     });
     let began = Instant::now();
     drop(net.accept().await);

@@ -56,7 +56,7 @@ async fn a_dropped_client_stops_wherever_it_is() {
 
     // While it makes the connection ready.
     let (client, mut net) = Net::client([Does::Accept], |builder| {
-        builder.on_connect(|_| std::future::pending::<Result<(), NoError>>())
+        builder.make_ready(|_| std::future::pending::<Result<(), NoError>>())
     });
     let mut script = net.accept().await;
     turns_taken().await;

@@ -189,7 +189,7 @@ fn reconnecting(connect: &Connect, client: u32, kind: ClientKind) -> Reconnectin
         .cap(Duration::from_millis(200))
         .jitter(Jitter::Full)
         .reset_after(Duration::from_millis(100));
-    let connector = connector.address(address).backoff(backoff).on_connect(move |peer| {
+    let connector = connector.address(address).backoff(backoff).make_ready(move |peer| {
         let securing = securing.clone();
         async move {
             securing.secure(&peer).await?;
