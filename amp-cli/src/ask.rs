@@ -119,7 +119,7 @@ impl Ask {
         let called = peer.call_by_name_with(command, write, read).timeout(within).await;
         match called {
             Ok(answer) => Ok(Outcome::Answered(answer, raw)),
-            Err(CallError::Remote(error)) => Ok(Outcome::Refused(error)),
+            Err(CallError::Remote(error)) => Ok(Outcome::Refused(hidden.shown_error(error))),
             Err(CallError::Decode(error)) => {
                 let why = hidden.misfit(&error, &response);
                 let raw = output::raw(&hidden.shown_box(&raw, &response)).unwrap_or_default();

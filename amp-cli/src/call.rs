@@ -41,14 +41,14 @@ async fn run(
         None => Prepared::new(options, &target)?,
     };
     target.log_in(&peer).await?;
-    let declared = ask.declared();
+    let (declared, hidden) = (ask.declared(), target.hidden_of(&ask.command));
     if options.switch || ask.is_switch {
         return match ask.switch(&peer, target.timeout).await? {
             Ok(stream) => join(stream).await,
-            Err(error) => Ok(refused(options, &declared, &error)),
+            Err(error) => Ok(refused(options, &declared, &hidden.shown_error(error))),
         };
     }
-    let (hidden, response) = (target.hidden_of(&ask.command), ask.response.clone());
+    let response = ask.response.clone();
     let ended = match ask.make(&peer, target.timeout, &hidden).await? {
         Outcome::Sent => ExitCode::SUCCESS,
         Outcome::Refused(error) => refused(options, &declared, &error),

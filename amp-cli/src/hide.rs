@@ -2,7 +2,7 @@
 
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, WireType};
-use amp_core::{AmpBox, DecodeError, Report};
+use amp_core::{AmpBox, DecodeError, RemoteError, Report};
 use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use crate::schemas::box_in;
 
 /// The text that is shown instead.
 pub(crate) const HIDDEN: &str = "(hidden)";
+
+/// The key of the description of an error, which is hidden as a whole.
+pub(crate) const DESCRIPTION: &str = "_error_description";
 
 /// Keys whose values are not to be shown.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +128,29 @@ impl Hidden {
             _ => false,
         };
         (0..bytes.len()).any(has_some)
+    }
+
+    /// Returns whether the description of an error is not to be shown: it is JSON with such a key, as that of an
+    /// error with fields is.
+    pub(crate) fn has_description(&self, description: &str) -> bool {
+        let has_secret = match serde_json::from_str(description) {
+            Ok(Json::Object(members)) => members.keys().any(|key| self.has(key)),
+            Ok(_) => false,
+            // It may have been cut.
+            Err(_) => {
+                description.trim_start().starts_with('{')
+                    && self.secrets.iter().any(|key| description.contains(&**key))
+            }
+        };
+        has_secret || self.has(DESCRIPTION) || self.is_inside(description.as_bytes())
+    }
+
+    /// An error as it may be shown.
+    pub(crate) fn shown_error(&self, mut error: RemoteError) -> RemoteError {
+        if self.has_description(&error.description) {
+            HIDDEN.clone_into(&mut error.description);
+        }
+        error
     }
 
     /// The values as they may be shown.

@@ -17,7 +17,7 @@ use crate::config::Profile;
 use crate::connecting::{Connecting, time};
 use crate::duration::duration;
 use crate::exit::{self, Failure};
-use crate::hide::Hidden;
+use crate::hide::{DESCRIPTION, Hidden};
 use crate::line::{Line, log_in};
 use crate::mistake::Mistake;
 use crate::opening::{Inputs, Opening};
@@ -243,14 +243,14 @@ impl Target {
     pub(crate) async fn connect(&mut self, responders: Responders) -> Result<Peer, Failure> {
         let log = self.verbose.then(|| {
             let log = WireLog::new().to(|line| tell(line.text));
-            log.hide(self.hidden.keys().chain(self.secrets()))
+            log.hide(self.hidden_in_the_log())
         });
         let within = self.connect_timeout;
         let peer = self.connecting.peer(&self.address, within, responders, log.clone()).await?;
         if self.reflects {
             self.schema = Arc::new(self.reflect(&peer).await?);
             if let Some(log) = log {
-                log.hide_from_now_on(self.secrets());
+                log.hide_from_now_on(self.hidden_in_the_log());
             }
             self.check()?;
         }
@@ -277,6 +277,13 @@ impl Target {
     /// Returns what is not shown of a command that the peer answers.
     pub(crate) fn hidden_of(&self, command: &str) -> Hidden {
         self.hidden.and_secrets_of(self.schema.command(command))
+    }
+
+    /// What a log does not show. It does not look into descriptions, which may have such keys.
+    fn hidden_in_the_log(&self) -> Vec<String> {
+        let mut keys: Vec<_> = self.hidden.keys().chain(self.secrets()).cloned().collect();
+        keys.extend((!keys.is_empty()).then(|| DESCRIPTION.to_owned()));
+        keys
     }
 
     /// Keys whose values the schemas say are not to be shown.

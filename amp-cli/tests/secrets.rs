@@ -10,7 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::{fs, thread};
 
-use support::{Folder, Scripted, ampctl, fails, printed, text};
+use support::{Folder, Scripted, Tap, ampctl, fails, printed, text};
 
 const LOGIN: &str = "\
 #! secret token
@@ -276,4 +276,77 @@ fn replays_keep_hidden_what_the_record_hides() {
         let (out, _, code) = keeps_quiet(&["replay", &record, &server.address], b"");
         assert_eq!(code, Some(expected), "{out}");
     }
+}
+
+/// As JSON, which errors with fields are: the whole description is hidden, wherever it would be.
+#[test]
+fn descriptions_of_errors_are_looked_into() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", LOGIN);
+    let described = br#"{"token": "s3cret", "tries": 3}"#;
+    let error =
+        vec![("_error_code", b"LOCKED".to_vec()), ("_error_description", described.to_vec())];
+    let server = Scripted::start(&folder, "socket", vec![error]);
+    let hides = [&["--hide", "token"][..], &["--schema", &schema]];
+    for hide in hides {
+        let call = [&["call", &server.address, "Login", "token=mine"][..], hide].concat();
+        let (_, said, code) = keeps_quiet(&call, b"");
+        let shown = "{\"description\":\"(hidden)\",\"error\":\"LOCKED\"}\n";
+        assert_eq!((&*said, code), (shown, Some(4)));
+        for option in ["--verbose", "--switch"] {
+            let (_, said, _) = keeps_quiet(&[&call[..], &[option]].concat(), b"");
+            assert!(said.ends_with(shown), "{said}");
+        }
+        let session = [&["session", &server.address][..], hide].concat();
+        let (out, ..) = keeps_quiet(&session, b"Login token=mine\n");
+        assert!(out.contains("\"description\": \"(hidden)\""), "{out}");
+        let login = folder.file("login", "Login token=mine\n");
+        let (_, said, _) = keeps_quiet(&[&call[..], &["--before", &login]].concat(), b"");
+        assert!(said.contains("LOCKED: (hidden)"), "{said}");
+
+        let _ = fs::remove_file(folder.path("record"));
+        let listen = format!("unix:{}", folder.path("tap"));
+        let (record, pcap) = (folder.path("record"), folder.path("pcap"));
+        let files = [&["--record", &record, "--pcap", &pcap][..], hide].concat();
+        let tap = Tap::start(&listen, &server.address, &files);
+        keeps_quiet(&[&["call", &listen, "Login", "token=mine"][..], hide].concat(), b"");
+        let lines = tap.lines().join("\n");
+        assert!(lines.contains("LOCKED \"(hidden)\""), "{lines}");
+        let capture = String::from_utf8_lossy(&fs::read(&pcap).unwrap()).into_owned();
+        for written in [&lines, &folder.read("record"), &capture] {
+            for secret in ["s3cret", "czNjcmV0", "M2NyZX", "zM2NyZX"] {
+                assert!(!written.contains(secret), "{written}");
+            }
+        }
+        // What was not hidden then.
+        let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Login")]);
+        let answer =
+            [("_error", &b"1"[..]), ("_error_code", b"LOCKED"), ("_error_description", described)];
+        let boxes = [("client", "call", call), ("server", "error", support::ampbox(&answer))];
+        let plain = support::record(&folder, &boxes);
+        for options in [&["--json"][..], &[]] {
+            let (out, ..) = keeps_quiet(&[&["decode", &plain][..], hide, options].concat(), b"");
+            assert!(out.contains("(hidden)"), "{out}");
+        }
+        let other =
+            vec![("_error_code", b"OTHER".to_vec()), ("_error_description", described.to_vec())];
+        let other = Scripted::start(&folder, "other", vec![other]);
+        let (out, _, code) =
+            keeps_quiet(&[&["replay", &plain, &other.address][..], hide].concat(), b"");
+        assert!(
+            out.contains("expected the error LOCKED \"(hidden)\", but the error OTHER"),
+            "{out}"
+        );
+        assert_eq!(code, Some(1));
+        fs::remove_file(folder.path("other")).unwrap();
+    }
+    // What the record hides is not compared, and is not said either.
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Login")]);
+    let answer =
+        [("_error", &b"1"[..]), ("_error_code", b"LOCKED"), ("_error_description", b"(hidden)")];
+    let boxes = [("client", "call", call), ("server", "error", support::ampbox(&answer))];
+    let hidden = fs::read_to_string(support::record(&folder, &boxes)).unwrap();
+    let hidden = hidden.replace("\"error\",", "\"error\", \"hidden\": [\"_error_description\"],");
+    let record = folder.file("record", &hidden);
+    assert_eq!(printed(&["replay", &record, &server.address]), "0 of 1 calls differ");
 }

@@ -160,7 +160,7 @@ impl Again {
             };
             match peer.call_by_name_with(&command, write, read).await {
                 Ok(body) => Ok(Ending::Answer(body)),
-                Err(CallError::Remote(error)) => Ok(Ending::Error(error)),
+                Err(CallError::Remote(error)) => Ok(Ending::Error { error, hidden: Vec::new() }),
                 Err(error) => Err(error),
             }
         })))
@@ -184,9 +184,7 @@ impl Again {
             (Ending::Answer(expected), Ok(Ending::Answer(seen))) => {
                 expected.is_like(seen, &response_of(known))
             }
-            (Ending::Error(expected), Ok(Ending::Error(seen))) => {
-                expected.code == seen.code && expected.description == seen.description
-            }
+            (expected, Ok(seen)) => expected.is_error_like(seen),
             _ => false,
         };
         match seen {

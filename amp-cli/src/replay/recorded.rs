@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::ask::Write;
 use crate::descriptors;
-use crate::hide::{Hidden, without_part};
+use crate::hide::{DESCRIPTION, Hidden, without_part};
 use crate::mistake::Mistake;
 use crate::on_line::{OnLine, name_of, plain_json};
 use crate::peering::Target;
@@ -58,7 +58,11 @@ pub(super) struct Exchange {
 #[derive(Clone)]
 pub(super) enum Ending {
     Answer(Body),
-    Error(RemoteError),
+    Error {
+        error: RemoteError,
+        /// Keys whose values are not known.
+        hidden: Vec<String>,
+    },
 }
 
 /// The arguments of a call or of an answer.
@@ -120,10 +124,10 @@ impl Recorded {
                         let text = |key| {
                             String::from_utf8_lossy(&get(key).unwrap_or_default()).into_owned()
                         };
-                        Ending::Error(RemoteError::new(
-                            text(keys::ERROR_CODE),
-                            text(keys::ERROR_DESCRIPTION),
-                        ))
+                        let (code, description) =
+                            (text(keys::ERROR_CODE), text(keys::ERROR_DESCRIPTION));
+                        let error = RemoteError::new(code, description);
+                        Ending::Error { error, hidden: entry.hidden.clone() }
                     });
                     talk.steps.push(Step::Answered(index));
                 }
@@ -250,15 +254,25 @@ impl Ending {
     pub(super) fn hidden(&self) -> &[String] {
         match self {
             Self::Answer(body) => &body.hidden,
-            Self::Error(_) => &[],
+            Self::Error { hidden, .. } => hidden,
         }
+    }
+
+    /// Whether an error is the same, as far as it is known.
+    pub(super) fn is_error_like(&self, seen: &Self) -> bool {
+        let (Self::Error { error, hidden }, Self::Error { error: seen, .. }) = (self, seen) else {
+            return false;
+        };
+        let is_known = !hidden.iter().any(|key| key == DESCRIPTION);
+        error.code == seen.code && (!is_known || error.description == seen.description)
     }
 
     /// For people: that of a call of this command.
     pub(super) fn shown(&self, known: Option<&CommandSchema>, hidden: &Hidden) -> String {
         match self {
             Self::Answer(body) => body.shown(&response_of(known), &hidden.and_secrets_of(known)),
-            Self::Error(error) => {
+            Self::Error { error, .. } => {
+                let error = hidden.and_secrets_of(known).shown_error(error.clone());
                 let code = String::from_utf8_lossy(&error.code).into_owned();
                 format!("the error {} {:?}", OnLine(&code), error.description)
             }

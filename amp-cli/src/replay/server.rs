@@ -108,7 +108,13 @@ impl Answers {
                 Err(RemoteError::unhandled(&call.command))
             }
             None => Ok(Box::new(|_, _| Ok(()))),
-            Some(Ending::Error(error)) => Err(error),
+            Some(Ending::Error { error, hidden }) => {
+                // Its code is what a caller goes by.
+                if let Some(key) = hidden.first() {
+                    tell(format_args!("the error to {command:?} has no {key}, which was hidden"));
+                }
+                Err(error)
+            }
             Some(Ending::Answer(body)) => {
                 body.writing(known.map(|known| &known.response)).map_err(|why| {
                     tell(format_args!("the answer to {command:?} cannot be given again: {why}"));

@@ -7,6 +7,7 @@ use super::arrived::Arrived;
 use super::schemas::Schemas;
 use super::seen::{Kind, Seen};
 use super::side::Side;
+use crate::hide::{DESCRIPTION, HIDDEN};
 use crate::on_line::name_of;
 
 /// The number of calls without an answer that are remembered for each side; the answers to others are shown
@@ -201,7 +202,15 @@ impl Conversation {
                 command => format!("another protocol follows: that of {}", name_of(command)),
             });
         }
+        let mut hidden = understood.hidden;
         let text = |key: &[u8]| get(key).map(|text| String::from_utf8_lossy(text).into_owned());
+        let mut description = text(keys::ERROR_DESCRIPTION);
+        let of = command.as_deref().filter(|_| !is_doubtful);
+        if let Some(shown) = description.as_mut().filter(|text| schemas.hide_description(of, text))
+        {
+            HIDDEN.clone_into(shown);
+            hidden.push(DESCRIPTION.to_owned());
+        }
         Seen {
             at,
             from,
@@ -209,9 +218,9 @@ impl Conversation {
             tag: tag.as_deref().map(name_of),
             command: command.as_deref().map(name_of),
             code: text(keys::ERROR_CODE),
-            description: text(keys::ERROR_DESCRIPTION),
+            description,
             values: understood.values,
-            hidden: understood.hidden,
+            hidden,
             problem: understood.problem,
             took,
             ampbox: ampbox.clone(),

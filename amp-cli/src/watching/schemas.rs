@@ -95,6 +95,16 @@ impl Schemas {
         without(&self.hidden, ampbox)
     }
 
+    /// Returns whether a description of an error has in it what is not shown. It may be one of any command
+    /// where that is not known.
+    pub(super) fn hide_description(&self, command: Option<&[u8]>, description: &str) -> bool {
+        let hidden = match command {
+            None => &self.all_hidden,
+            Some(name) => self.command(name).map_or(&self.hidden, |known| &known.hidden),
+        };
+        hidden.has_description(description)
+    }
+
     fn understand(
         &self,
         schema: &BoxSchema,
