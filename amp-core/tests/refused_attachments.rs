@@ -4,8 +4,9 @@
 mod support;
 
 use amp_core::{
-    AmpBox, Argument, AttachmentKind, BoxLimits, CallError, Command, Connection, DecodeError,
-    Decoder, EncodeError, OneWay, Peer, Proto, RefusedAttachment, Value, ValueWriter,
+    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
+    DecodeError, Decoder, EncodeError, Limits, NoError, OneWay, Peer, Proto, RefusedAttachment,
+    Responders, Value, ValueWriter,
 };
 use bytes::BytesMut;
 use std::io;
@@ -13,6 +14,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use support::double::{self, Double};
+use support::settled;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 
 /// What is sent in place of what is refused.
 const STAND_IN: u64 = 0;
@@ -274,5 +278,74 @@ async fn a_box_that_is_being_encoded_is_waited_for() {
             let _next = side.pass(8);
             assert_eq!(side.sends(1).await, (vec!["0".to_owned()], vec![8]));
         }
+    }
+}
+
+/// Asks for something beside, when it is let go.
+#[derive(Command)]
+#[amp(response = Besides)]
+struct Ask {}
+
+#[derive(Arguments)]
+struct Besides {
+    beside: Beside,
+}
+
+/// Responders that were begun while nothing waited may have opened more by then.
+#[tokio::test(start_paused = true)]
+async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors() {
+    let sent = Arc::new(Mutex::new(Sent { full: true, ..Sent::default() }));
+    let gate = Arc::new(Semaphore::new(0));
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let record = Arc::clone(&sent);
+    let transport = Double::over(near).carries(kind()).takes(move |cx, bytes, attachments| {
+        let mut sent = record.lock().unwrap();
+        if sent.full {
+            sent.sender = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        sent.attachments.extend(attachments.drain(..).map(|a| *a.downcast_ref::<u64>().unwrap()));
+        for slice in bytes {
+            sent.bytes.extend_from_slice(slice);
+        }
+        Poll::Ready(Ok(double::len(bytes)))
+    });
+    let responders = Responders::new(Arc::clone(&gate)).respond(
+        async |context: amp_core::Context<Arc<Semaphore>>, _: Ask| {
+            context.state().acquire().await.unwrap().forget();
+            Ok::<_, NoError>(Besides { beside: Beside(7) })
+        },
+    );
+    let limits = Limits::default().unclaimed_attachments(3);
+    let _peer = Connection::with_transport(transport).limits(limits).responders(responders).spawn();
+    for tag in 1..=5 {
+        let call = [("_ask", tag.to_string()), ("_command", "Ask".to_owned())];
+        far.write_all(&AmpBox::from_pairs(call).unwrap().to_bytes()).await.unwrap();
+    }
+    settled().await;
+    gate.add_permits(5);
+    settled().await;
+    let waiting = {
+        let mut sent = sent.lock().unwrap();
+        sent.full = false;
+        sent.sender.take()
+    };
+    waiting.unwrap().wake();
+    settled().await;
+    let mut sent = sent.lock().unwrap();
+    let mut decoder = Decoder::new(BoxLimits::default());
+    let boxes: Vec<_> = std::iter::from_fn(|| decoder.decode(&mut sent.bytes).unwrap()).collect();
+    let (answers, errors): (Vec<_>, Vec<_>) =
+        boxes.iter().partition(|ampbox| ampbox.get("_answer").is_some());
+    assert_eq!((answers.len(), errors.len(), sent.attachments.len()), (3, 2, 3));
+    for (number, answer) in answers.iter().enumerate() {
+        assert_eq!(
+            answer.get("beside"),
+            Some(number.to_string().as_bytes()),
+            "no ordinal is left out"
+        );
+    }
+    for error in errors {
+        assert_eq!(error.get("_error_code"), Some(&b"UNKNOWN"[..]));
     }
 }

@@ -12,7 +12,10 @@ use amp_core::{
     NoError, Peer, ReceivedCall, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 use support::{Script, echo, numbered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -295,6 +298,35 @@ async fn what_is_queued_during_the_handshake_is_sent_before_the_end() {
     assert_eq!(heard.recv().await, Some(()), "it was queued");
     closing.await.unwrap();
     assert!(starting.await.unwrap().is_ok());
+}
+
+/// Anybody on the way may have sent what came in clear text, however late it is read.
+#[tokio::test]
+async fn answers_that_came_in_clear_text_are_not_of_whoever_shows_a_certificate() {
+    let certificate = Certificate::new();
+    let far = starting(certificate.server()).respond_by_name("Shown", echo);
+    let (near, _far) = pair(Responders::new(()), far);
+    let mut clear = near.call_remote(Shown {});
+    let mut none = std::task::Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut clear).poll(&mut none).is_pending());
+    // The answer is there, and nobody takes it.
+    while near.counters().answers_received == 0 {
+        tokio::task::yield_now().await;
+    }
+    near.start_tls(StartTls, certificate.client()).await.unwrap();
+    assert!(near.get::<PeerCertificates>().is_some());
+    assert!(matches!(clear.await.map(drop), Err(CallError::Decode(_))));
+    near.call_remote(Shown {}).await.unwrap();
+}
+
+/// Its answer can be read where decoding sees a certificate.
+#[derive(Command)]
+#[amp(response = Certificates)]
+struct Shown {}
+
+#[derive(Arguments)]
+struct Certificates {
+    _certificates: FromConnection<PeerCertificates>,
 }
 
 /// They answer the first call that is protected, and none before: neither when no TLS follows, nor when the

@@ -407,7 +407,10 @@ impl Exchange {
         self.stage = Stage::Over;
         let carried = self.carried.take();
         let (answer, of_box) = match outcome {
-            CallOutcome::Answered(answer, of_box) => (answer, of_box),
+            CallOutcome::Answered { answer, number, upgraded } => {
+                self.peer.see_as_of(upgraded);
+                (answer, number)
+            }
             CallOutcome::NotSent(error) => return Poll::Ready(Err(CallError::NotSent(error))),
             CallOutcome::Closed(reason) => return Poll::Ready(Err(CallError::Closed(reason))),
         };

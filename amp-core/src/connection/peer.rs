@@ -58,8 +58,13 @@ impl Peer {
     /// The peer as of a call: whoever shows certificates has not made the calls that came before, in clear
     /// text.
     pub(crate) fn of_call(mut self, call: &IncomingCall) -> Self {
-        self.sees_late = call.is_upgraded();
+        self.see_as_of(call.is_upgraded());
         self
+    }
+
+    /// It goes with what came over the transport that a switch has brought, or with what came before.
+    pub(super) fn see_as_of(&mut self, upgraded: bool) {
+        self.sees_late &= upgraded;
     }
 
     pub(crate) fn sees_late(&self) -> bool {

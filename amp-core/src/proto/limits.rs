@@ -23,7 +23,7 @@ use crate::setters::setters;
 /// | [`send_queue_max`](field@Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | a further attachment ends the connection; a call whose responder would hold more is answered with `UNKNOWN` |
 /// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | the connection that has most unclaimed attachments loses some; a call whose responder would hold more is answered with `UNKNOWN` |
-/// | attachments that wait to be sent | half of `unclaimed_attachments`, or an eighth of `attachments_in_all` if that is less | as at `send_queue` |
+/// | attachments that wait to be sent | half of `unclaimed_attachments`, or an eighth of `attachments_in_all` if that is less | as at `send_queue`; an answer that would make it more than `unclaimed_attachments` becomes `UNKNOWN` |
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 seconds | the attachment is dropped |
 /// | [`streams`](field@Limits::streams) | 256 | the argument of a further stream fails, and with it its call or answer |
 /// | [`stream_items`](field@Limits::stream_items) | 1024 | the sink waits; a peer that sends more ends its stream |
@@ -157,8 +157,10 @@ pub struct Limits {
     ///
     /// At half as many that wait to be sent, or at an eighth of
     /// [`attachments_in_all`](field@Limits::attachments_in_all) if that is less, callers wait for room, and
-    /// responders for further calls of the peer wait to be started. As many may be on their way to
-    /// the transport. So a peer that does not read what it asks for holds few open.
+    /// responders for further calls of the peer wait to be started. Responders that run by then may answer
+    /// with more, up to this number; a further answer becomes `UNKNOWN`, and its attachments are
+    /// dropped. As many may be on their way to the transport. So a peer that does not read what it
+    /// asks for holds few open.
     ///
     /// The items of streams may have half as many on their way. If many streams are not read and
     /// reach three eighths of it, a further stream of attachments waits until one of them is read.

@@ -319,11 +319,13 @@ impl Asked {
                 None => Ok(Outcome::Done),
                 Some(tag) => {
                     let body = &mut encoded.body;
-                    let queued = shared.with(|state| {
-                        state.core.answer_then(tag, body, after)?;
+                    shared.with(|state| {
+                        let too_many = |(what, limit)| Undeclared::TooMany { what, limit };
+                        state.core.check_attachments(body.attachments.len()).map_err(too_many)?;
+                        let too_large = |error: BoxError| Undeclared::Encode(error.into());
+                        state.core.answer_then(tag, body, after).map_err(too_large)?;
                         Ok(Outcome::Answered)
-                    });
-                    queued.map_err(|error: BoxError| Undeclared::Encode(error.into()))
+                    })
                 }
             },
         };

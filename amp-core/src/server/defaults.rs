@@ -159,8 +159,8 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
         row(
             "descriptors that wait to be sent",
             format!(
-                "{} if the process may have {FILES}, and at most {}, as many that are being \
-                 written, and those of responders that run: unclaimed_attachments",
+                "{} if the process may have {FILES}, and at most {}, but 128 or 256 of responders \
+                 that ran by then, and as many that are being written: unclaimed_attachments",
                 most_to_send(128, files.attachments),
                 most_to_send(256, most.attachments)
             ),

@@ -14,9 +14,14 @@ use crate::proto::{CallId, Host};
 /// How a call has come out.
 #[derive(Debug)]
 pub(crate) enum CallOutcome {
-    /// The answer, and the number of its box if that may name attachments. Whoever gets one says when it was
-    /// [read](Core::handle_read), or [left](Core::handle_unread).
-    Answered(Answer, Option<BoxNumber>),
+    Answered {
+        answer: Answer,
+        /// Of its box if that may name attachments. Whoever gets one says when it was
+        /// [read](Core::handle_read), or [left](Core::handle_unread).
+        number: Option<BoxNumber>,
+        /// Whether it came over the transport that a switch has brought.
+        upgraded: bool,
+    },
     /// The call was not sent, since an attachment of it was refused.
     NotSent(Arc<io::Error>),
     /// There will be no answer.
@@ -39,9 +44,9 @@ impl<W, H: Host> Core<W, H> {
     /// the connection has ended since.
     #[inline]
     pub(crate) fn poll_answer(&mut self, id: CallId) -> Option<CallOutcome> {
-        if let Some(answer) = self.take_answer(id) {
+        if let Some((answer, upgraded)) = self.take_done(id) {
             let number = self.unclaimed.take_answer(id);
-            return Some(CallOutcome::Answered(answer, number));
+            return Some(CallOutcome::Answered { answer, number, upgraded });
         }
         if let Some(error) = self.take_not_sent(id) {
             return Some(CallOutcome::NotSent(error));

@@ -118,7 +118,9 @@ impl<W, H: Host> Core<W, H> {
             self.stop_holding();
         }
         let waiting = self.calls.get_mut(id);
-        let waiting = waiting.map(|waiting| std::mem::replace(waiting, Pending::Done(answer)));
+        let upgraded = self.switch.has_upgraded();
+        let done = Pending::Done(answer, upgraded);
+        let waiting = waiting.map(|waiting| std::mem::replace(waiting, done));
         let waiter = if let Some(Pending::For(waiter)) = waiting {
             Some(waiter)
         } else {

@@ -28,6 +28,26 @@ impl<W, H: Host> Core<W, H> {
         queued == 0 || queued < held::most_to_send(unclaimed_attachments, attachments_in_all)
     }
 
+    /// Says whether an answer with so many attachments may be queued: unless it is the first with any, those that
+    /// wait stay below what the peer could have unclaimed. Responders that were begun while nothing waited
+    /// may have opened them since.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it would go over, and its value.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn check_attachments(&self, count: usize) -> Result<(), (LimitKind, usize)> {
+        let limit = self.limits.unclaimed_attachments;
+        if count == 0
+            || self.queued_attachments() == 0
+            || self.queued_attachments() + count <= limit
+        {
+            return Ok(());
+        }
+        Err((LimitKind::QueuedAttachments, limit))
+    }
+
     /// Counts a responder that has not finished at its first poll. With `after`, counts instead the future
     /// that runs once the answer is written. `bytes` is the size of the call.
     pub(crate) fn begin_responder(&mut self, bytes: usize, after: bool) {

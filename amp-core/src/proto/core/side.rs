@@ -82,7 +82,8 @@ pub(super) enum Pending<W> {
     /// Nobody waits for the answer to a protocol switch any more. It says all the same which
     /// protocol the peer speaks.
     Nobody,
-    Done(Answer),
+    /// The answer, and whether it came over the transport that a switch has brought.
+    Done(Answer, bool),
     /// The call was not sent after all: the transport has refused an attachment.
     NotSent(Arc<io::Error>),
 }
@@ -317,9 +318,10 @@ impl<W, H: Host> Core<W, H> {
                 return self.switch_answered(id, answer());
             }
             Tagged::Outstanding(id) => {
+                let upgraded = self.switch.has_upgraded();
                 if let Some(waiting @ Pending::For(_)) = self.calls.get_mut(id)
                     && let Pending::For(waiter) =
-                        std::mem::replace(waiting, Pending::Done(answer()))
+                        std::mem::replace(waiting, Pending::Done(answer(), upgraded))
                 {
                     return Event::Answered { id, waiter };
                 }
@@ -335,13 +337,18 @@ impl<W, H: Host> Core<W, H> {
     }
 
     /// Takes the answer of a call, once it is there. The call is then over.
-    #[inline]
     pub(crate) fn take_answer(&mut self, id: CallId) -> Option<Answer> {
-        if !matches!(self.calls.get_mut(id)?, Pending::Done(_)) {
+        self.take_done(id).map(|(answer, _)| answer)
+    }
+
+    /// The same, and whether it came over the transport that a switch has brought.
+    #[inline]
+    pub(super) fn take_done(&mut self, id: CallId) -> Option<(Answer, bool)> {
+        if !matches!(self.calls.get_mut(id)?, Pending::Done(..)) {
             return None;
         }
         match self.calls.remove(id)? {
-            Pending::Done(answer) => Some(answer),
+            Pending::Done(answer, upgraded) => Some((answer, upgraded)),
             _ => None,
         }
     }

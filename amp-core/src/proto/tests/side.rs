@@ -528,7 +528,7 @@ impl Side {
             self.callers.remove(n);
             self.end_call(command);
             let taken = match outcome {
-                CallOutcome::Answered(answer, number) => {
+                CallOutcome::Answered { answer, number, .. } => {
                     if let Ok(ampbox) = &answer {
                         self.claim(*n, ampbox, number);
                     } else if let Some(number) = number {
