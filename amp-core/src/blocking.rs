@@ -81,7 +81,8 @@ pub struct Connection<S> {
 /// [`TcpStream::set_read_timeout`], apply to each read and each write. With them alone, a peer that sends
 /// a byte now and then can make a call last for ever. In either case the call fails with
 /// [`CallError::Timeout`], and the connection goes on: a late answer is ignored, and the unsent part of
-/// the call is sent with the next one.
+/// the call is sent before the next one. When the time of that one is up before it is, none of the next
+/// one is ever sent. So no more than one call and one answer is kept for a peer that does not read.
 #[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,
@@ -357,15 +358,11 @@ impl<S: Read + Write> Client<S> {
         self.queue_and_send(command, body, started)
     }
 
-    fn encode_named<K, V>(
+    fn encode_named(
         &self,
         command: &[u8],
-        arguments: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Scratch, EncodeError>
-    where
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
+        arguments: impl IntoIterator<Item = (impl AsRef<[u8]>, impl AsRef<[u8]>)>,
+    ) -> Result<Scratch, EncodeError> {
         self.encode(|out, _| {
             check_value(keys::COMMAND, command.len())?;
             Ok(out.put_box(&AmpBox::from_pairs(arguments)?)?)
@@ -379,8 +376,9 @@ impl<S: Read + Write> Client<S> {
         started: Instant,
     ) -> Result<(), CallError> {
         let mut body = body.map_err(CallError::Encode)?;
+        self.send_queued(started)?;
         self.core.notify(command, &mut body)?;
-        self.send().map_err(|stopped| self.stop(stopped, started))
+        self.send_queued(started)
     }
 
     fn exchange(
@@ -389,11 +387,18 @@ impl<S: Read + Write> Client<S> {
         mut body: Scratch,
         started: Instant,
     ) -> Result<Answer, CallError> {
+        self.send_queued(started)?;
         let id = self.core.call(command, &mut body, ())?;
         self.wait(id).map_err(|stopped| {
             self.core.forget(id);
             self.stop(stopped, started)
         })
+    }
+
+    /// Sends all that is queued, in the time of the call that began then. No call is queued before what
+    /// earlier ones have left behind is sent, or each that a peer does not read would leave more.
+    fn send_queued(&mut self, started: Instant) -> Result<(), CallError> {
+        self.send().map_err(|stopped| self.stop(stopped, started))
     }
 
     /// A call begins.
@@ -427,10 +432,7 @@ impl<S: Read + Write> Client<S> {
     fn stop(&mut self, stopped: Stopped, started: Instant) -> CallError<NoError> {
         match stopped {
             Stopped::TimedOut => CallError::Timeout { after: started.elapsed() },
-            Stopped::Ended(reason) => {
-                let (reason, _) = self.core.handle_end(reason);
-                CallError::Closed(reason)
-            }
+            Stopped::Ended(reason) => CallError::Closed(self.core.handle_end(reason).0),
         }
     }
 

@@ -282,6 +282,26 @@ fn a_timeout_costs_one_call() {
     }
 }
 
+/// Else each would leave as much behind as it has bytes, for as long as the peer reads nothing.
+#[test]
+fn what_finds_no_room_in_its_time_is_not_sent_later() {
+    let note = |text: &str| wire(&[("_command", "Note"), ("text", text)]);
+    let mut double = BlockingDouble::of(&[&total("1", "94")]);
+    double.writes.push_back(Ok(5));
+    double.writes.extend((0..4).map(|_| Err(ErrorKind::WouldBlock.into())));
+    // One that has sent what was left has no room for itself.
+    double.writes.extend([Ok(usize::MAX), Err(ErrorKind::TimedOut.into())]);
+    let mut client = started(double);
+    for text in ["first", "second", "third"] {
+        assert!(client.notify(Note { text: text.into() }).unwrap_err().is_timeout());
+    }
+    assert!(client.call_remote(SUM).unwrap_err().is_timeout());
+    assert_eq!(client.stream().written, note("first")[..5]);
+    assert!(client.notify(Note { text: "fifth".into() }).unwrap_err().is_timeout());
+    assert_eq!(client.call_remote(SUM).unwrap(), Total { total: 94 });
+    assert_eq!(client.stream().written, [note("first"), note("fifth"), sum("1")].concat());
+}
+
 #[test]
 fn an_interrupted_stream_is_tried_again() {
     let mut double = BlockingDouble::of(&[]);
