@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::in_flight::InFlight;
 use crate::{DescriptorError, IUnixTransport, socket};
 
 /// Turns anything that implements [`IUnixTransport`] into a [`Transport`] that carries descriptors as
@@ -22,6 +23,7 @@ pub struct UnixTransport<T> {
     /// The descriptors that have just been received; empty between two calls, and kept for its
     /// allocation.
     received: Vec<OwnedFd>,
+    in_flight: InFlight,
     /// Where it was made, which is where the timer of `crowded` runs.
     runtime: Option<Handle>,
     /// Set while too many descriptors are on their way.
@@ -38,14 +40,20 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 struct Crowded {
     pause: Pin<Box<Sleep>>,
-    /// When this is an error.
+    /// When the descriptors are refused.
     deadline: Instant,
 }
 
 impl<T: IUnixTransport> UnixTransport<T> {
     /// Creates a connection's transport over `inner`.
     pub fn new(inner: T) -> Self {
-        Self { inner, received: Vec::new(), runtime: Handle::try_current().ok(), crowded: None }
+        Self {
+            inner,
+            received: Vec::new(),
+            in_flight: InFlight::default(),
+            runtime: Handle::try_current().ok(),
+            crowded: None,
+        }
     }
 
     /// Returns the stream that it was made of.
@@ -53,14 +61,15 @@ impl<T: IUnixTransport> UnixTransport<T> {
         &self.inner
     }
 
-    /// Waits for a while, or says that it has waited for long enough. `Ready` means that another
-    /// attempt is due.
-    fn poll_crowded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DescriptorError>> {
+    /// Waits for a while, or refuses what is to be sent once it has waited for long enough. `Ready` means
+    /// that another attempt is due.
+    fn poll_crowded(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RefusedAttachment>> {
         let crowded = match &mut self.crowded {
             Some(crowded) => {
                 if Instant::now() >= crowded.deadline {
                     self.crowded = None;
-                    return Poll::Ready(Err(DescriptorError::TooManyInFlight));
+                    let error = DescriptorError::TooManyInFlight.into();
+                    return Poll::Ready(Err(RefusedAttachment::all(error)));
                 }
                 crowded.pause.as_mut().reset(Instant::now() + PAUSE);
                 crowded
@@ -110,12 +119,22 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         attachments: &mut VecDeque<Attachment>,
     ) -> Poll<io::Result<usize>> {
         if attachments.is_empty() {
-            return self.inner.poll_send(cx, bytes, &[]);
+            let sent = ready!(self.inner.poll_send(cx, bytes, &[]))?;
+            self.in_flight.sent(sent, 0, false);
+            return Poll::Ready(Ok(sent));
         }
         if let Some(crowded) = &mut self.crowded {
             ready!(crowded.pause.as_mut().poll(cx));
         }
         let count = attachments.len().min(self.inner.max_descriptors());
+        if let Some(most) = self.in_flight.lacks_room_for(count) {
+            if self.inner.poll_received(cx, most)?.is_pending() {
+                // It waits for something else.
+                self.crowded = None;
+                return Poll::Pending;
+            }
+            self.in_flight.received();
+        }
         // A connection seldom sends more at once.
         let mut descriptors = SmallVec::<[BorrowedFd<'_>; 128]>::new();
         for attachment in attachments.iter().take(count) {
@@ -142,6 +161,7 @@ impl<T: IUnixTransport> Transport for UnixTransport<T> {
         drop(descriptors);
         // Closes those that nobody else holds.
         attachments.drain(..count);
+        self.in_flight.sent(sent, count, !attachments.is_empty());
         Poll::Ready(Ok(sent))
     }
 

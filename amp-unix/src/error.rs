@@ -2,8 +2,8 @@ use std::io;
 
 /// The errors of sending and receiving descriptors, in addition to the errors of the socket itself.
 ///
-/// Each ends the connection: descriptors are counted in each direction, so if one were missing, every
-/// later one would be taken for another. A transport returns it as an [`io::Error`], and
+/// Each but the last ends the connection: descriptors are counted in each direction, so if one were
+/// missing, every later one would be taken for another. A transport returns it as an [`io::Error`], and
 /// [`io::Error::downcast`] gets it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,8 +36,11 @@ pub enum DescriptorError {
         kind: i32,
     },
     /// More descriptors of this user are on their way, sent and not yet received, than a process
-    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer,
-    /// for 10 seconds at most, and ends then.
+    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer, for
+    /// 10 seconds at most. Then its queued calls that have descriptors fail with
+    /// [`CallError::NotSent`](amp_core::CallError::NotSent), and answers become the error `UNKNOWN`,
+    /// but where a part of one was sent with descriptors that go in several messages: that ends the
+    /// connection. No connection has more than 128 on their way, unless one box names more.
     #[error(
         "too many file descriptors are on their way: this user's processes have sent more than \
          RLIMIT_NOFILE that were not received yet"

@@ -119,6 +119,7 @@ pub mod cookbook;
 mod credentials;
 mod descriptor;
 mod error;
+mod in_flight;
 pub mod inherited;
 mod listener;
 mod name;

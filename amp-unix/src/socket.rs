@@ -20,6 +20,9 @@
 //!   claimed there.
 //! - The BSDs may refuse fewer than [`MAX_DESCRIPTORS`] in one message, where the buffers of the
 //!   socket are small.
+//! - Only Linux counts the descriptors that all processes of a user have on their way, and only Linux
+//!   [tells](unreceived) what a peer has not received. Elsewhere a connection sends descriptors for as
+//!   long as the socket takes them.
 //!
 //! Around messages:
 //!
@@ -219,6 +222,23 @@ fn send_message(
         Some(libc::ETOOMANYREFS) => DescriptorError::TooManyInFlight.into(),
         _ => error,
     })
+}
+
+/// Returns how much memory the kernel needs for what was sent and the peer has not received, in bytes.
+/// That is 0 once the peer has received everything, and several hundred bytes at least for each message
+/// before. Only Linux tells; elsewhere it is always 0.
+///
+/// # Errors
+///
+/// The errors of `ioctl` (`SIOCOUTQ`).
+pub fn unreceived(socket: impl AsFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: the request writes one integer, to where `bytes` is. It has the number of `SIOCOUTQ`.
+    Errno::result(unsafe {
+        libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes)
+    })?;
+    Ok(usize::try_from(bytes).unwrap_or_default())
 }
 
 /// Tells the peer that nothing more will be sent.

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncWrite, Interest};
+use tokio::io::{AsyncWrite, Interest, Ready};
 use tokio::net::UnixStream;
 
 use crate::socket::{self, Moved};
@@ -42,6 +42,26 @@ impl IUnixTransport for UnixStream {
         }
     }
 
+    fn poll_received(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        // Who may not ask is not held back.
+        let is_received = |stream: &Self| socket::unreceived(stream).unwrap_or(0) <= most;
+        if is_received(self) {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            // Each message that is received is an event, but while the socket is full.
+            ready!(self.poll_write_ready(cx))?;
+            // What is closed stays ready.
+            let closed = readiness(self, Interest::WRITABLE).is_some_and(Ready::is_write_closed);
+            let look = || {
+                if is_received(self) { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            };
+            if closed || self.try_io(Interest::WRITABLE, look).is_ok() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
     }
@@ -51,9 +71,7 @@ impl IUnixTransport for UnixStream {
     }
 
     fn has_peer_closed(&self) -> bool {
-        let ready = pin!(self.ready(Interest::READABLE));
-        let ready = ready.poll(&mut Context::from_waker(Waker::noop()));
-        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+        readiness(self, Interest::READABLE).is_some_and(Ready::is_read_closed)
     }
 
     /// The path that the peer is bound to, an abstract name with `@` before it, or the empty name
@@ -61,6 +79,15 @@ impl IUnixTransport for UnixStream {
     fn peer_address(&self) -> PeerAddress {
         let Ok(address) = self.peer_addr() else { return PeerAddress::Unknown };
         PeerAddress::Name(name::shown(&name::of(&address)).into())
+    }
+}
+
+/// What the stream is ready for, as far as it is known.
+fn readiness(stream: &UnixStream, interest: Interest) -> Option<Ready> {
+    let ready = pin!(stream.ready(interest));
+    match ready.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(ready)) => Some(ready),
+        _ => None,
     }
 }
 

@@ -139,7 +139,8 @@ pub trait IUnixTransport: Send + 'static {
     /// Two kinds of errors mean that the stream works, but the descriptors cannot be sent:
     ///
     /// - After [`DescriptorError::TooManyInFlight`](crate::DescriptorError::TooManyInFlight), the
-    ///   connection waits and tries again, for up to 10 seconds.
+    ///   connection waits and tries again, for up to 10 seconds. Then all queued calls that have
+    ///   descriptors fail, as below.
     /// - If there are descriptors, [`PermissionDenied`](io::ErrorKind::PermissionDenied),
     ///   [`InvalidInput`](io::ErrorKind::InvalidInput) and
     ///   [`Unsupported`](io::ErrorKind::Unsupported) mean that the kernel refuses them. The call
@@ -153,6 +154,18 @@ pub trait IUnixTransport: Send + 'static {
         bytes: &[IoSlice<'_>],
         descriptors: &[BorrowedFd<'_>],
     ) -> Poll<io::Result<usize>>;
+
+    /// Waits until what was sent and the peer has not received takes at most so much memory in the
+    /// kernel, where each message takes its bytes and 512 more. A connection waits so before it has
+    /// more than 128 descriptors on their way. An `Ok` is not relied on: the next send says what is
+    /// wrong with the stream. The default implementation does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When the stream broke.
+    fn poll_received(&mut self, _: &mut Context<'_>, _most: usize) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 
     /// Hands to the peer what was taken and held back. The default implementation does nothing.
     ///
@@ -214,6 +227,10 @@ impl<T: IUnixTransport + ?Sized> IUnixTransport for Box<T> {
         descriptors: &[BorrowedFd<'_>],
     ) -> Poll<io::Result<usize>> {
         (**self).poll_send(cx, bytes, descriptors)
+    }
+
+    fn poll_received(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        (**self).poll_received(cx, most)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,14 +4,16 @@
 
 mod support;
 
-use amp_core::{CallError, CloseReason, Command, Report, Responders};
+use amp_core::testing::ask_box;
+use amp_core::{Arguments, CallError, Command, Context, Report, Responders};
 use amp_unix::{Descriptor, DescriptorError, connection_over, socket};
+use bytes::BytesMut;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use support::numbered::{number, numbered};
@@ -129,28 +131,31 @@ fn a_call_from_outside_of_the_runtime_waits_too() {
     .unwrap();
 }
 
-/// What the peer sent before is still read. But no call is accepted any more, and the reason stays
-/// the reason when the peer goes too.
+/// Others have them on their way, so it ends no connection. What waits behind it is sent then, and so are
+/// descriptors once they can be.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_cannot_send_for_long_says_why() {
+async fn a_call_whose_descriptor_cannot_be_sent_for_long_fails_alone() {
     let (near, far) = UnixStream::pair().unwrap();
-    let began = Instant::now();
-    let peer = connection_over(full(near, usize::MAX)).spawn();
-    let first = tokio::spawn(peer.call_remote(Take { n: 0, file: numbered(0) }));
-    while !peer.is_closed() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let is_full = Arc::new(AtomicBool::new(true));
+    let full = Arc::clone(&is_full);
+    let over = Over::new(near, move |_, descriptors| {
+        let refuses = descriptors > 0 && full.load(Ordering::Relaxed);
+        refuses.then(|| Poll::Ready(Err(DescriptorError::TooManyInFlight.into())))
+    });
+    let peer = connection_over(over).spawn();
+    let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
+    for _ in 0..2 {
+        let began = Instant::now();
+        let call = tokio::spawn(peer.call_remote(Take { n: 0, file: numbered(0) }));
+        let behind = tokio::spawn(peer.call_by_name("Other", [("a", "b")]));
+        let CallError::NotSent(error) = call.await.unwrap().unwrap_err() else { panic!() };
+        assert_eq!(error.to_string(), DescriptorError::TooManyInFlight.to_string());
+        assert!((10..11).contains(&began.elapsed().as_secs()));
+        let CallError::Remote(error) = behind.await.unwrap().unwrap_err() else { panic!() };
+        assert_eq!(error.code, "UNHANDLED");
     }
-    assert!((10..11).contains(&began.elapsed().as_secs()));
-    let why = |error| match error {
-        CallError::Closed(CloseReason::Io(error)) => error.to_string(),
-        error => panic!("{error}"),
-    };
-    let reason = DescriptorError::TooManyInFlight.to_string();
-    let second = peer.call_remote(Take { n: 1, file: numbered(1) });
-    assert_eq!(why(second.await.unwrap_err()), reason);
-    drop(far);
-    assert_eq!(why(first.await.unwrap().unwrap_err()), reason);
-    assert_eq!(peer.closed().await.to_string(), reason);
+    is_full.store(false, Ordering::Relaxed);
+    peer.call_remote(Take { n: 1, file: numbered(1) }).await.unwrap();
 }
 
 /// Too many are on their way; then the socket is full for 30 seconds, since the peer does not read;
@@ -183,6 +188,106 @@ async fn each_wait_for_others_has_its_own_time() {
     let began = Instant::now();
     peer.call_remote(Take { n: 1, file: numbered(1) }).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(30));
+}
+
+/// A call of this is answered with a file.
+fn open() -> Responders<Descriptor> {
+    let open = |context: Context<Descriptor>, Open {}| async move {
+        Ok(Opened { file: context.state().clone() })
+    };
+    Responders::new(numbered(1)).respond(open)
+}
+
+#[derive(Command)]
+#[amp(response = Opened)]
+struct Open {}
+
+#[derive(Arguments)]
+struct Opened {
+    file: Descriptor,
+}
+
+/// It has called very often, and reads nothing. Linux lets a user have so many on their way that were not
+/// received as its processes may have files open.
+#[test]
+fn who_does_not_read_leaves_others_their_descriptors() {
+    let name = "who_does_not_read_leaves_others_their_descriptors";
+    support::in_own_process(name, || {
+        if nix::unistd::geteuid().is_root() {
+            nix::unistd::setuid(54_324.into()).unwrap();
+        }
+        support::limit_open_files(256);
+        support::block_on(async {
+            let (server, silent) = UnixStream::pair().unwrap();
+            let _server = amp_unix::connection(server).unwrap().responders(open()).spawn();
+            let asks = ask_box(&Open {}).unwrap();
+            for _ in 0..400 {
+                silent.writable().await.unwrap();
+                assert_eq!(silent.try_write(&asks).unwrap(), asks.len());
+                tokio::task::yield_now().await;
+            }
+            let (honest, far) = UnixStream::pair().unwrap();
+            let _far = amp_unix::connection(far).unwrap().responders(open()).spawn();
+            let honest = amp_unix::connection(honest).unwrap().spawn();
+            for _ in 0..200 {
+                let Opened { file } = honest.call_remote(Open {}).await.unwrap();
+                drop(file);
+            }
+            let (mut bytes, mut files) = (BytesMut::with_capacity(64 << 10), Vec::new());
+            while socket::receive(&silent, &mut bytes, &mut files).is_ok() {}
+            assert!((64..=128).contains(&files.len()), "{}", files.len());
+        });
+    });
+}
+
+/// Counts the descriptors that are to be sent.
+fn counting(stream: UnixStream, sent: &Arc<AtomicUsize>) -> Over {
+    let sent = Arc::clone(sent);
+    Over::new(stream, move |_, descriptors| {
+        sent.fetch_add(descriptors, Ordering::Relaxed);
+        None
+    })
+}
+
+/// A peer that has not read for a while loses nothing, and is woken for.
+#[tokio::test]
+async fn what_waits_for_a_peer_that_does_not_read_goes_out_once_it_reads() {
+    const CALLS: u64 = 1000;
+    let (near, far) = UnixStream::pair().unwrap();
+    let sent = Arc::<AtomicUsize>::default();
+    let peer = connection_over(counting(near, &sent)).spawn();
+    let mut calls = JoinSet::new();
+    for n in 0..CALLS {
+        calls.spawn(peer.call_remote(Take { n, file: numbered(n) }));
+    }
+    while sent.load(Ordering::Relaxed) < 64 {
+        tokio::task::yield_now().await;
+    }
+    let _far = amp_unix::connection(far).unwrap().responders(take()).spawn();
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().unwrap();
+    }
+}
+
+/// Who receives no more, and has left it unread, is noticed as ever.
+#[tokio::test]
+async fn a_peer_that_shuts_its_side_down_ends_what_waits_for_it() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let sent = Arc::<AtomicUsize>::default();
+    let peer = connection_over(counting(near, &sent)).spawn();
+    let mut calls = JoinSet::new();
+    for n in 0..300 {
+        calls.spawn(peer.call_remote(Take { n, file: numbered(n) }));
+    }
+    while sent.load(Ordering::Relaxed) < 64 {
+        tokio::task::yield_now().await;
+    }
+    let far = far.into_std().unwrap();
+    far.shutdown(std::net::Shutdown::Both).unwrap();
+    while let Some(call) = calls.join_next().await {
+        assert!(call.unwrap().unwrap_err().is_closed());
+    }
+    peer.closed().await;
 }
 
 /// Linux counts what a user has sent and nobody has received yet, unless it is root.

@@ -61,6 +61,10 @@ impl<S: IUnixTransport> IUnixTransport for Counted<S> {
         count(self.0.poll_send(cx, bytes, descriptors))
     }
 
+    fn poll_received(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        self.0.poll_received(cx, most)
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_flush(cx)
     }

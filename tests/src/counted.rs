@@ -93,6 +93,10 @@ impl IUnixTransport for Counted {
         sent
     }
 
+    fn poll_received(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        self.stream.poll_received(cx, most)
+    }
+
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_shutdown(cx)
     }
