@@ -51,6 +51,11 @@ enum View<'a> {
     Indexed(&'a Indexed),
 }
 
+/// From this size on, in bytes, a box that is [kept](AmpBox::kept) shares the buffer that it was read into.
+/// While values keep many buffers, those have four times that.
+#[cfg(feature = "tokio")]
+const LEAST_SHARED: usize = 4 << 10;
+
 /// So few pairs are gone through as fast as they would be searched.
 const MOST_PLAIN: usize = 16;
 
@@ -260,6 +265,13 @@ impl AmpBox {
     #[cfg(feature = "tokio")]
     pub(crate) fn wire_bytes(&self) -> &[u8] {
         self.bytes()
+    }
+
+    /// Creates a copy for a call that may wait: it keeps no received buffer in memory that is much larger than
+    /// the box.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn kept(&self) -> Self {
+        if self.bytes().len() < LEAST_SHARED { self.unshared() } else { self.clone() }
     }
 
     /// Creates a copy that does not keep the received buffer in memory, which is larger than the

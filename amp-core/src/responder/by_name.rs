@@ -34,8 +34,8 @@ pub struct ReceivedCall<A = AmpBox> {
 impl ReceivedCall {
     /// Returns the call of a question; when it cannot be read that is answered.
     pub(super) fn of(question: &mut Question, command: &[u8], ampbox: &AmpBox) -> Option<Self> {
-        let arguments = question.decode(ampbox)?;
-        Some(Self::with(question, command, arguments))
+        let arguments: AmpBox = question.decode(ampbox)?;
+        Some(Self::with(question, command, arguments.kept()))
     }
 
     /// Passes the call on to another peer, and returns what that answers; of a call that wants no answer, an

@@ -92,7 +92,7 @@ impl AnyResponder for OnOwnTask {
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
         let responder = Arc::clone(&self.0);
         let command: SmallVec<[u8; 32]> = SmallVec::from_slice(command);
-        let ampbox = ampbox.clone();
+        let ampbox = ampbox.kept();
         Some(Box::pin(async move {
             outside_of_driver().await;
             let responding = responder.respond(question, &command, &ampbox);

@@ -198,7 +198,7 @@ where
 
     fn respond(&self, question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
         let (question, mut back, error_code) = question.lend();
-        let mut arguments = ampbox.clone();
+        let mut arguments = ampbox.kept();
         for key in keys::RESERVED {
             arguments.remove(key);
         }
