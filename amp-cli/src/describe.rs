@@ -132,7 +132,7 @@ fn add_rows(schema: &BoxSchema, depth: usize, secrets: &[String], rows: &mut Vec
             Presence::Defaulted => "default",
         }
         .to_owned();
-        if depth == 0 && secrets.contains(&argument.name) {
+        if secrets.contains(&argument.name) {
             presence.push_str(if presence.is_empty() { "secret" } else { " secret" });
         }
         let name = format!("{:1$}{2}", "", 2 * depth, argument.name);

@@ -20,9 +20,9 @@ pub(crate) const DESCRIPTION: &str = "_error_description";
 /// Keys whose values are not to be shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hidden {
-    /// The keys that are hidden wherever they are, since the user wants it.
+    /// The keys that the user hides.
     anywhere: Arc<HashSet<String>>,
-    /// The keys that the schema of a command calls secret.
+    /// The keys that the schema of a command calls secret, in whichever of its boxes they are.
     secrets: Vec<String>,
 }
 
@@ -57,29 +57,25 @@ impl Hidden {
         self.anywhere.iter()
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.anywhere.is_empty() && self.secrets.is_empty()
     }
 
     fn has(&self, key: &str) -> bool {
-        let is_secret = |key: &str| self.secrets.iter().any(|secret| secret == key);
-        self.has_anywhere(key) || is_secret(key) || is_secret(without_part(key))
-    }
-
-    fn has_anywhere(&self, key: &str) -> bool {
-        self.anywhere.contains(key) || self.anywhere.contains(without_part(key))
+        [key, without_part(key)].into_iter().any(|key| {
+            self.anywhere.contains(key) || self.secrets.iter().any(|secret| secret == key)
+        })
     }
 
     /// Returns whether such a key is on the way to a place: `token`, `points[0].token`. Keys may have dots.
     fn has_place(&self, place: &str) -> bool {
         let starts = place.match_indices(['.', ']']).map(|(at, _)| at + 1);
-        let is_on_the_way = |start: usize, has: &dyn Fn(&str) -> bool| {
+        let is_on_the_way = |start: usize| {
             let rest = &place[start..];
             let ends = rest.match_indices(['.', '[']).map(|(at, _)| at);
-            ends.chain([rest.len()]).any(|end| has(&rest[..end]))
+            ends.chain([rest.len()]).any(|end| self.has(&rest[..end]))
         };
-        is_on_the_way(0, &|key| self.has(key))
-            || starts.into_iter().any(|start| is_on_the_way(start, &|key| self.has_anywhere(key)))
+        [0].into_iter().chain(starts).any(is_on_the_way)
     }
 
     /// The mistake, which shows nothing of a value that is hidden.
@@ -95,15 +91,15 @@ impl Hidden {
     fn is_in_json(&self, text: &str) -> bool {
         match serde_json::from_str(text) {
             Ok(json) => self.is_in_read_json(&json),
-            Err(_) => self.anywhere.iter().any(|key| text.contains(&**key)),
+            Err(_) => self.anywhere.iter().chain(&self.secrets).any(|key| text.contains(&**key)),
         }
     }
 
     fn is_in_read_json(&self, json: &Json) -> bool {
         match json {
-            Json::Object(members) => members
-                .iter()
-                .any(|(key, value)| self.has_anywhere(key) || self.is_in_read_json(value)),
+            Json::Object(members) => {
+                members.iter().any(|(key, value)| self.has(key) || self.is_in_read_json(value))
+            }
             Json::Array(items) => items.iter().any(|item| self.is_in_read_json(item)),
             _ => false,
         }
@@ -112,7 +108,7 @@ impl Hidden {
     /// Returns whether bytes may be boxes with such a key, or JSON: there is one, with its length in front
     /// or in an object.
     fn is_inside(&self, bytes: &[u8]) -> bool {
-        if self.anywhere.is_empty() {
+        if self.is_empty() {
             return false;
         }
         if let Some(b'{' | b'[') = bytes.trim_ascii_start().first()
@@ -123,7 +119,7 @@ impl Hidden {
         let has_some = |at: usize| match &bytes[at..] {
             [0, len, rest @ ..] if *len > 0 => {
                 let key = rest.get(..usize::from(*len)).and_then(|key| str::from_utf8(key).ok());
-                key.is_some_and(|key| self.has_anywhere(key))
+                key.is_some_and(|key| self.has(key))
             }
             _ => false,
         };
@@ -133,16 +129,7 @@ impl Hidden {
     /// Returns whether the description of an error is not to be shown: it is JSON with such a key, as that of an
     /// error with fields is.
     pub(crate) fn has_description(&self, description: &str) -> bool {
-        let has_secret = match serde_json::from_str(description) {
-            Ok(Json::Object(members)) => members.keys().any(|key| self.has(key)),
-            Ok(_) => false,
-            // It may have been cut.
-            Err(_) => {
-                description.trim_start().starts_with('{')
-                    && self.secrets.iter().any(|key| description.contains(&**key))
-            }
-        };
-        has_secret || self.has(DESCRIPTION) || self.is_inside(description.as_bytes())
+        self.has(DESCRIPTION) || self.is_inside(description.as_bytes())
     }
 
     /// An error as it may be shown.
@@ -181,12 +168,9 @@ impl Hidden {
         hidden.collect()
     }
 
-    /// What is secret of a command is so on the outside of its boxes alone.
     fn take_out_of(&self, value: &mut Value) -> bool {
         match value {
-            Value::Box(values) => {
-                !self.take_out_where(values, |key| self.has_anywhere(key)).is_empty()
-            }
+            Value::Box(values) => !self.take_out_where(values, |key| self.has(key)).is_empty(),
             // Of boxes and of JSON that no schema tells of, nothing is shown.
             Value::Bytes(bytes) if self.is_inside(bytes) => {
                 *value = Value::Text(HIDDEN.to_owned());
@@ -234,7 +218,7 @@ impl Hidden {
         let parts = box_in(wire_type).into_iter().flat_map(BoxSchema::parts);
         parts
             .flat_map(BoxSchema::arguments)
-            .any(|inner| self.has_anywhere(&inner.name) || self.is_in(&inner.wire_type))
+            .any(|inner| self.has(&inner.name) || self.is_in(&inner.wire_type))
     }
 
     /// Takes out of values that are as they are on the wire what is hidden, or may have that inside.
@@ -316,7 +300,7 @@ mod tests {
         hidden.secrets.push("secret".into());
         assert_eq!(
             hidden.shown(values).to_json(),
-            r#"{"key.2": "(hidden)", "key.x": "e", "list": [{"key": "(hidden)", "other": "b", "secret": "c"}], "secret.0": "(hidden)"}"#
+            r#"{"key.2": "(hidden)", "key.x": "e", "list": [{"key": "(hidden)", "other": "b", "secret": "(hidden)"}], "secret.0": "(hidden)"}"#
         );
     }
 }

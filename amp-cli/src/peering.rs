@@ -56,6 +56,8 @@ pub(crate) struct PeerOptions {
     pub(crate) before: Option<PathBuf>,
     /// Shows `(hidden)` in place of the values with this key, as of those that a schema calls secret; may
     /// be given more than once
+    ///
+    /// What `--verbose` says of boxes is not looked into where it is JSON or compressed: name that argument too.
     #[arg(long = "hide", value_name = "KEY")]
     pub(crate) hidden: Vec<String>,
     /// Says on standard error which boxes are sent and received

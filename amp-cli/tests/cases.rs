@@ -127,14 +127,14 @@ fn generators_say_what_they_cannot_write() {
 fn cases_are_described() {
     let described = printed(&["describe", "Draw", "--schema", SCHEMA]);
     let shapes = "\
-  shapes                   AmpList                                    From back to front.
+  shapes                   AmpList                                           From back to front.
     kind                   OneOf(\"circle\", \"dot\", \"group\")
-    when kind is \"circle\"                                             All around a point.
-      radius               Float                                      In metres.
+    when kind is \"circle\"                                                    All around a point.
+      radius               Float                            secret           In metres.
     when kind is \"dot\"
     when kind is \"group\"
       members              AmpList(^1)
-      name                 Unicode                          optional
+      name                 Unicode                          optional secret
 ";
     assert!(described.contains(shapes), "{described}");
     let template = printed(&["describe", "Draw", "--schema", SCHEMA, "--template"]);

@@ -350,3 +350,91 @@ fn descriptions_of_errors_are_looked_into() {
     let record = folder.file("record", &hidden);
     assert_eq!(printed(&["replay", &record, &server.address]), "0 of 1 calls differ");
 }
+
+/// What follows bytes that are no box is not read, and may have in it what is hidden.
+#[test]
+fn a_capture_has_nothing_that_was_not_read() {
+    let folder = Folder::new();
+    let schema = folder.file("schema", LOGIN);
+    let listener = UnixListener::bind(folder.path("server")).unwrap();
+    // A key of 256 bytes, and then what the client has sent.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(&[1, 0]).unwrap();
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).unwrap();
+            stream.write_all(&received).unwrap();
+        }
+    });
+    let server = format!("unix:{}", folder.path("server"));
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Login"), ("token", b"s3cret")]);
+    for (hide, is_written) in
+        [(&["--hide", "token"][..], false), (&["--schema", &schema], false), (&[], true)]
+    {
+        let listen = format!("unix:{}", folder.path("tap"));
+        let pcap = folder.path("pcap");
+        let mut tap = Tap::start(&listen, &server, &[&["--pcap", &pcap][..], hide].concat());
+        let mut stream = UnixStream::connect(folder.path("tap")).unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+        tap.until("passed on unread");
+        stream.write_all(&call).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        assert_eq!(received, call);
+        tap.lines();
+        let capture = fs::read(&pcap).unwrap();
+        let has_it = capture.windows(6).any(|bytes| bytes == b"s3cret");
+        assert_eq!(has_it, is_written, "{hide:?}");
+        assert!(capture.len() > 2 * call.len());
+    }
+}
+
+/// In boxes inside of others, in items of streams, which no schema tells of, and in JSON.
+#[test]
+fn what_a_schema_calls_secret_is_hidden_inside_too() {
+    let folder = Folder::new();
+    let schema = "#! secret token\ncommand A\n  arguments\n    j: Json optional\n    one: Box\n      token: \
+                  String\n    users: AmpList\n      name: String\n      token: String\n  response\n    \
+                  one: Box\n      token: String\n";
+    let schema = folder.file("schema", schema);
+    let inner = support::ampbox(&[("token", b"s3cret")]);
+    let items = [&u16::try_from(inner.len()).unwrap().to_be_bytes()[..], &inner].concat();
+    let answer = vec![("one", inner.clone())];
+    let server = Scripted::start(&folder, "socket", vec![answer]);
+    let (one, users) =
+        (r#""one": {"token": "s3cret"}"#, r#""users": [{"name": "a", "token": "s3cret"}]"#);
+    let plain = format!("{{{one}, {users}}}");
+    let with_json = format!(r#"{{{one}, {users}, "j": [{{"token": "s3cret"}}]}}"#);
+    for output in ["json", "raw", "table"] {
+        // What is logged of a box is not looked into where it is JSON.
+        for (json, options) in [(&with_json, &[][..]), (&plain, &["--verbose"])] {
+            let call = ["call", &server.address, "A", "--json", json, "--schema", &schema];
+            let call = [&call[..], &["--output", output], options].concat();
+            let (out, _, code) = keeps_quiet(&call, b"");
+            assert!(out.contains("(hidden)") && code == Some(0), "{out}");
+        }
+    }
+    let call = support::ampbox(&[
+        ("_ask", b"1"),
+        ("_command", b"A"),
+        ("one", &inner),
+        ("j", b"{\"token\": \"s3cret\"}"),
+    ]);
+    let of_stream = support::ampbox(&[
+        ("_ask", b"2"),
+        ("_command", b"_StreamItems"),
+        ("stream", b"0"),
+        ("items", &items),
+    ]);
+    let record =
+        support::record(&folder, &[("client", "call", call), ("client", "call", of_stream)]);
+    for options in [&["--json"][..], &[]] {
+        let decode = [&["decode", &record, "--schema", &schema][..], options].concat();
+        let (out, ..) = keeps_quiet(&decode, b"");
+        assert!(out.matches("(hidden)").count() >= 2, "{out}");
+    }
+    let described = printed(&["describe", "A", "--schema", &schema]);
+    assert_eq!(described.matches("secret").count(), 3, "{described}");
+}

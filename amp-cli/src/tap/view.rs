@@ -172,6 +172,15 @@ impl View {
             }
         });
         if was_over {
+            // Who sends two bytes that are no box would have all that follows written down, as boxes too.
+            let zeroes;
+            let is_shown = conversation.is_protected() || !self.schemas.hide_something();
+            let bytes = if is_shown {
+                bytes
+            } else {
+                zeroes = vec![0; bytes.len()];
+                &zeroes
+            };
             written = self.sinks.take_unread(connection, from, at, bytes);
         }
         let ended = (!was_over).then(|| conversation.over().map(str::to_owned)).flatten();

@@ -17,6 +17,8 @@ const OUTSTANDING: usize = 100_000;
 /// make each of them as long as a value can be.
 const OUTSTANDING_BYTES: usize = 4 << 20;
 
+const TLS_FOLLOWS: &str = "TLS follows";
+
 /// The boxes of one connection: which they are, and which answer belongs to which call.
 pub(crate) struct Conversation {
     client: Spoken,
@@ -191,14 +193,13 @@ impl Conversation {
             (Kind::Answer, Some(command)) if !is_doubtful => {
                 schemas.response(command, ampbox, arrived)
             }
-            (Kind::Answer, _) => schemas.any_response(ampbox),
             _ => schemas.anything(ampbox),
         };
         if let (Kind::Answer, Some(command)) = (kind, &command)
             && schemas.is_switch(command)
         {
             self.over = Some(match &command[..] {
-                b"StartTLS" => "TLS follows".to_owned(),
+                b"StartTLS" => TLS_FOLLOWS.to_owned(),
                 command => format!("another protocol follows: that of {}", name_of(command)),
             });
         }
@@ -241,6 +242,11 @@ impl Conversation {
     /// Why what follows is not read any more.
     pub(crate) fn over(&self) -> Option<&str> {
         self.over.as_deref()
+    }
+
+    /// Returns whether nobody else can read what follows.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.over() == Some(TLS_FOLLOWS)
     }
 
     /// Returns how many bytes of a side were not read, or not yet because more is to come.

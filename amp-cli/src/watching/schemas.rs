@@ -15,9 +15,8 @@ const DECODED_BYTES: usize = 64 << 20;
 /// The schemas of the boxes to come, whoever exchanges them.
 pub(crate) struct Schemas {
     commands: HashMap<String, Known>,
-    /// Keys whose values are not shown, whatever the command is.
-    hidden: Hidden,
-    /// The keys of `hidden`, and all keys that are secret in any command.
+    /// The keys that are hidden whatever the command is, and those that are secret in any: where nobody knows
+    /// of which command a box is. Items of streams are of any.
     all_hidden: Hidden,
     extensions: Extensions,
 }
@@ -53,7 +52,12 @@ impl Schemas {
         };
         let commands = schema.commands().map(known).collect();
         let all_hidden = hidden.and_secrets_of(schema.commands().map(|(_, command)| command));
-        Self { commands, hidden, all_hidden, extensions: Extensions::default() }
+        Self { commands, all_hidden, extensions: Extensions::default() }
+    }
+
+    /// Returns whether there is anything that is not shown.
+    pub(crate) fn hide_something(&self) -> bool {
+        !self.all_hidden.is_empty()
     }
 
     fn command(&self, name: &[u8]) -> Option<&Known> {
@@ -85,24 +89,16 @@ impl Schemas {
         }
     }
 
-    /// An answer to a call that is not known, which may be one of any command.
-    pub(super) fn any_response(&self, ampbox: &AmpBox) -> Understood {
-        without(&self.all_hidden, ampbox)
-    }
-
-    /// A box that no schema is about.
+    /// A box that no schema is about, or that is of nobody knows which command.
     pub(super) fn anything(&self, ampbox: &AmpBox) -> Understood {
-        without(&self.hidden, ampbox)
+        without(&self.all_hidden, ampbox)
     }
 
     /// Returns whether a description of an error has in it what is not shown. It may be one of any command
     /// where that is not known.
     pub(super) fn hide_description(&self, command: Option<&[u8]>, description: &str) -> bool {
-        let hidden = match command {
-            None => &self.all_hidden,
-            Some(name) => self.command(name).map_or(&self.hidden, |known| &known.hidden),
-        };
-        hidden.has_description(description)
+        let known = command.and_then(|name| self.command(name));
+        known.map_or(&self.all_hidden, |known| &known.hidden).has_description(description)
     }
 
     fn understand(
