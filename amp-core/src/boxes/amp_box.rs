@@ -479,6 +479,7 @@ mod tests {
 
     /// Work that grows with the square of the pairs would not come to an end.
     #[test]
+    #[cfg_attr(miri, ignore = "with so many pairs even linear work takes hours")]
     fn many_pairs_in_the_worst_order_are_linear_work() {
         let keys: Vec<_> = (0..200_000).rev().map(|n| format!("{n:06}")).collect();
         let mut wire = BytesMut::new();
