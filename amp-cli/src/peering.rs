@@ -167,13 +167,18 @@ impl PeerOptions {
         } else {
             Arc::new(schemas::load_all(peer_schemas)?)
         };
-        let rules = given_or_named(self.respond.as_deref(), respond.as_deref())?;
+        let rules = given_or_named(self.respond.as_deref(), respond.as_deref());
         let hidden = Hidden::new(self.hidden.iter().chain(hide));
-        let rules = rules.map(|path| Rules::load(path, &peer_schema, &hidden)).transpose()?;
+        let rules =
+            rules.map(|(path, is_named)| Rules::load(path, is_named, &peer_schema, &hidden));
+        let rules = rules.transpose()?;
         let reflects = self.reflect || *reflect;
         let has_schema = reflects || !schemas.is_empty();
-        let before = given_or_named(self.before.as_deref(), before.as_deref())?;
-        let before = before.map(lines_of).transpose()?.unwrap_or_default();
+        let before = given_or_named(self.before.as_deref(), before.as_deref());
+        let before = before
+            .map(|(path, is_named)| lines_of(path, is_named))
+            .transpose()?
+            .unwrap_or_default();
         let verbose = self.verbose;
         let target = Target {
             address,
@@ -310,23 +315,24 @@ impl Target {
     }
 }
 
-/// A file that the user gives, or else one that a profile names: nobody else may have written that any more than
-/// the profile, as it starts programs or opens files.
+/// A file that the user gives, or else one that a profile names, and which of them it is: nobody else may have
+/// written that one any more than the profile, as it starts programs or opens files.
 fn given_or_named<'a>(
     given: Option<&'a Path>,
     named: Option<&'a Path>,
-) -> Result<Option<&'a Path>, Mistake> {
-    match (given, named) {
-        (None, Some(named)) => trust::check(named).map(|()| Some(named)),
-        _ => Ok(given),
-    }
+) -> Option<(&'a Path, bool)> {
+    given.map(|path| (path, false)).or_else(|| named.map(|path| (path, true)))
 }
 
 /// The calls in a file, a line for each, and where each is.
-fn lines_of(path: &Path) -> Result<Vec<(String, Line)>, Mistake> {
+fn lines_of(path: &Path, is_named: bool) -> Result<Vec<(String, Line)>, Mistake> {
     let shown = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| Mistake::new(format!("--before: cannot read {shown}: {error}")))?;
+    let text = if is_named {
+        trust::read_there(path)?
+    } else {
+        fs::read_to_string(path)
+            .map_err(|error| Mistake::new(format!("--before: cannot read {shown}: {error}")))?
+    };
     let lines = text.lines().enumerate().filter(|(_, line)| !Line::is_empty(line));
     let lines = lines.map(|(at, line)| {
         let place = format!("{shown}:{}", at + 1);

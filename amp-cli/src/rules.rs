@@ -25,6 +25,7 @@ use crate::opening::{Emptied, Inputs, Opening};
 use crate::printing::tell;
 use crate::programs::{self, words};
 use crate::schemas::{arguments_of, find, response_of};
+use crate::trust;
 
 /// The time that a call may take that a rule makes.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +36,8 @@ pub(crate) struct Rules(Arc<Shared>);
 
 struct Shared {
     path: Option<PathBuf>,
+    /// Says whether a profile names the file, which nobody else can have written then.
+    is_named: bool,
     /// Of what the peer calls.
     schema: Arc<Schema>,
     /// Of what the peer answers, once that is known.
@@ -122,13 +125,15 @@ struct WrittenCall {
 }
 
 impl Rules {
-    /// Reads a file of rules, for the commands of this schema; what is hidden is not said.
+    /// Reads a file of rules, which a profile names or the user gives, for the commands of this schema; what is
+    /// hidden is not said.
     pub(crate) fn load(
         path: &Path,
+        is_named: bool,
         schema: &Arc<Schema>,
         hidden: &Hidden,
     ) -> Result<Self, Mistake> {
-        Self::new(Some(path), Vec::new(), schema, hidden)
+        Self::of(Some(path), is_named, Vec::new(), schema, hidden)
     }
 
     /// Rules, and a program that answers what no rule does.
@@ -138,12 +143,22 @@ impl Rules {
         schema: &Arc<Schema>,
         hidden: &Hidden,
     ) -> Result<Self, Mistake> {
+        Self::of(path, false, program, schema, hidden)
+    }
+
+    fn of(
+        path: Option<&Path>,
+        is_named: bool,
+        program: Vec<String>,
+        schema: &Arc<Schema>,
+        hidden: &Hidden,
+    ) -> Result<Self, Mistake> {
         let stamp = path.and_then(stamp);
-        let rules = path.map_or(Ok(Vec::new()), |path| read(path, schema))?;
+        let rules = path.map_or(Ok(Vec::new()), |path| read(path, is_named, schema))?;
         let current = Mutex::new(Current { rules: rules.into(), stamp });
         let (path, schema) = (path.map(Path::to_owned), schema.clone());
         let (called, hidden) = (SetOnce::new(), hidden.clone());
-        Ok(Self(Arc::new(Shared { path, schema, called, hidden, current, program })))
+        Ok(Self(Arc::new(Shared { path, is_named, schema, called, hidden, current, program })))
     }
 
     /// The calls back are of commands of this schema. They wait until that is known.
@@ -261,7 +276,7 @@ impl Rules {
             let seen = stamp(path);
             if seen.is_some() && seen != current.stamp {
                 current.stamp = seen;
-                let read = read(path, &self.0.schema).and_then(|rules| {
+                let read = read(path, self.0.is_named, &self.0.schema).and_then(|rules| {
                     let checked = self
                         .0
                         .called
@@ -299,10 +314,14 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn read(path: &Path, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        Mistake::new(format!("cannot read the rules {}: {error}", path.display()))
-    })?;
+fn read(path: &Path, is_named: bool, schema: &Schema) -> Result<Vec<Rule>, Mistake> {
+    let text = if is_named {
+        trust::read_there(path)?
+    } else {
+        fs::read_to_string(path).map_err(|error| {
+            Mistake::new(format!("cannot read the rules {}: {error}", path.display()))
+        })?
+    };
     let file: WrittenRules = toml::from_str(&text).map_err(|error| of_toml(path, &text, &error))?;
     let rules = file.rule.into_iter().map(|written| {
         let before = text.get(..written.span().start).unwrap_or_default();
@@ -521,4 +540,33 @@ async fn run(
 fn failed(said: fmt::Arguments<'_>) -> Reply {
     tell(said);
     Reply::Fail(RemoteError::new("UNKNOWN", "Unknown Error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// They start programs, each time that they are read.
+    #[test]
+    fn rules_that_others_write_later_are_not_taken_from_a_profile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rules");
+        let write = |rule: &str, mode| {
+            fs::write(&path, format!("[[rule]]\ncommand = \"A\"\n{rule}\n")).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        };
+        let schema = "command A\n  errors\n    MINE\n    THEIRS\n".parse().unwrap();
+        let schema = Arc::new(schema);
+        for is_named in [true, false] {
+            write("answer = {}", 0o644);
+            let rules = Rules::load(&path, is_named, &schema, &Hidden::default()).unwrap();
+            let is_answered = || matches!(rules.current()[0].does, Does::Answer(_));
+            write("error = \"THEIRS\"", 0o666);
+            assert_eq!(is_answered(), is_named);
+            write("error = \"MINE\"", 0o644);
+            assert!(!is_answered());
+        }
+    }
 }

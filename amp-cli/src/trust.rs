@@ -19,13 +19,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Mistake> {
     Ok(Some(text))
 }
 
-/// Refuses a file that others can have written, or that is not there: they might write it by the time that it
-/// is read.
-pub(crate) fn check(path: &Path) -> Result<(), Mistake> {
-    match open(path)? {
-        Some(_) => Ok(()),
-        None => Err(cannot_read(path, &io::ErrorKind::NotFound.into())),
-    }
+/// The same, of a file that has to be there.
+pub(crate) fn read_there(path: &Path) -> Result<String, Mistake> {
+    read(path)?.ok_or_else(|| cannot_read(path, &io::ErrorKind::NotFound.into()))
 }
 
 /// Opens a file, if it is there. What it is is asked of the opened one, since a path may lead to another
