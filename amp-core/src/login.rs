@@ -266,10 +266,12 @@ pub struct Attempt {
 
 impl Attempt {
     /// Logs the peer in. From its next call on, `responders` answer it in place of those before. See
-    /// [`Peer::replace_responders`].
+    /// [`Peer::replace_responders`]: where that replaces nothing, the attempt has failed.
     pub fn succeed<S>(mut self, responders: Responders<S>) {
+        if !self.peer.put_in_place(responders) {
+            return;
+        }
         self.succeeded = true;
-        self.peer.replace_responders(responders);
         let shared = &self.login.shared;
         // A task that finds the turn closed sees why.
         shared.succeeded.send_replace(true);

@@ -3,6 +3,7 @@
 mod support;
 
 use amp_core::argument::FromConnection;
+use amp_core::login::Login;
 use amp_core::tls::{
     self, Agreement, Authorities, ClientCertificates, Identity, PeerCertificates, Role, StartTls,
     TlsError, dangerous,
@@ -351,6 +352,55 @@ async fn responders_that_an_agreement_has_answer_from_the_handshake_on() {
     let (started, answer) = tokio::join!(biased; start, near.call_by_name("Echo", numbered(2)));
     started.unwrap();
     assert_eq!(answer.unwrap().get("n"), Some(&b"2"[..]));
+}
+
+/// Whoever is on the way may log in before TLS, or have responders of theirs put in place otherwise: that is over
+/// once the handshake begins.
+#[tokio::test]
+async fn a_call_in_clear_text_puts_no_responders_in_place_behind_the_handshake() {
+    for by_login in [true, false] {
+        let (certificate, hold) = (Certificate::new(), Arc::new(Notify::new()));
+        let login = Login::within(Duration::from_secs(600));
+        let protected = Responders::new(()).respond_by_name("Whose", |_: ReceivedCall| async {
+            Ok(AmpBox::from_pairs([("whose", "protected")]).unwrap())
+        });
+        let agreement = Agreement::new(certificate.server()).responders(protected);
+        let (wait, attempts) = (Arc::clone(&hold), login.clone());
+        let clear = Responders::new(())
+            .respond_by_name("Enter", move |call: ReceivedCall| {
+                let (wait, login) = (Arc::clone(&wait), attempts.clone());
+                async move {
+                    let attempt = login.attempt(&call.peer).await.ok();
+                    wait.notified().await;
+                    let own = Responders::new(());
+                    match attempt.filter(|_| by_login) {
+                        Some(attempt) => attempt.succeed(own),
+                        None => call.peer.replace_responders(own),
+                    }
+                    Ok(AmpBox::new())
+                }
+            })
+            .respond_start_tls(move |_, _: StartTls| {
+                let agreement = agreement.clone();
+                async { Ok(agreement) }
+            });
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let near = Connection::new(near).spawn();
+        let far = Connection::new(far).responders(clear).login(login.clone()).spawn();
+        let enter = near.call_by_name("Enter", [("", ""); 0]);
+        let secure = async {
+            near.start_tls(StartTls, certificate.client()).await.unwrap();
+            hold.notify_one();
+        };
+        let (entered, ()) = tokio::join!(biased; enter, secure);
+        entered.unwrap();
+        let answer = near.call_by_name("Whose", [("", ""); 0]).await.unwrap();
+        assert_eq!(answer.get("whose"), Some(&b"protected"[..]));
+        assert!(!login.has_succeeded());
+        // Nobody but this side can do it from here on.
+        far.replace_responders(Responders::new(()));
+        assert!(near.call_by_name("Whose", [("", ""); 0]).await.unwrap_err().is_unhandled());
+    }
 }
 
 /// Waits until it is let go.

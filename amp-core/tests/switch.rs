@@ -5,7 +5,7 @@ mod support;
 
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, NoError, Peer,
-    Responders, SwitchCall, Switched,
+    ReceivedCall, Responders, SwitchCall, Switched,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -381,20 +381,52 @@ async fn a_peer_that_is_gone_when_it_is_decided_leaves_an_ended_stream() {
     assert_eq!(end.await.unwrap(), b"last words");
 }
 
+/// How a responder for a switch is added.
+#[derive(Clone, Copy)]
+enum Added {
+    Typed,
+    ByName,
+    ByNameWith,
+    Fallback,
+    FallbackWith,
+}
+
 /// Counts in `asked` how often its responder is asked, and agrees.
-fn counting(asked: &Arc<AtomicUsize>) -> Responders {
+fn counting(asked: &Arc<AtomicUsize>, added: Added) -> Responders {
     let asked = Arc::clone(asked);
-    Responders::new(()).respond_by_name("Echo", echo).respond_switch(move |_, _: SwitchToEcho| {
+    let count = move || {
         asked.fetch_add(1, Ordering::Relaxed);
-        async { Ok(shout) }
-    })
+        std::future::ready(Ok(shout))
+    };
+    let name = "SwitchToEcho";
+    let is_switch = move |command: &[u8]| command == name.as_bytes();
+    let echoing = Responders::new(()).respond_by_name("Echo", echo);
+    match added {
+        Added::Typed => echoing.respond_switch(move |_, _: SwitchToEcho| {
+            let agreed = count();
+            async { agreed.await.map_err(|_: amp_core::RemoteError| NotToday::NotToday) }
+        }),
+        Added::ByName => echoing.respond_switch_by_name(name, move |_: ReceivedCall| count()),
+        Added::ByNameWith => echoing.respond_switch_by_name_with(
+            name,
+            |_, _, _| Ok(()),
+            move |_: ReceivedCall<()>| count(),
+        ),
+        Added::Fallback => echoing.fallback_switch(is_switch, move |_: ReceivedCall| count()),
+        Added::FallbackWith => echoing.fallback_switch_with(
+            is_switch,
+            |_, _, _| Ok(()),
+            move |_: ReceivedCall<()>| count(),
+        ),
+    }
 }
 
 /// Its responder may let in who comes behind the switch, so it is not asked.
 #[tokio::test]
 async fn a_switch_without_a_tag_cannot_be_agreed_to() {
     let asked = Arc::new(AtomicUsize::new(0));
-    let (_peer, mut script) = Script::start(|connection| connection.responders(counting(&asked)));
+    let (_peer, mut script) =
+        Script::start(|connection| connection.responders(counting(&asked, Added::Typed)));
     script.send_box([("_command", "SwitchToEcho"), ("refuse", "False")]).await;
     script.send_box([("_ask", "1"), ("_command", "Echo")]).await;
     script.expect([("_answer", "1")]).await;
@@ -426,32 +458,35 @@ async fn attachments_that_the_other_protocol_does_not_take_are_limited() {
 
 #[tokio::test]
 async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_on() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let login = || {
-        let asked = Arc::clone(&asked);
-        Responders::new(()).respond_by_name("Login", move |call: amp_core::ReceivedCall| {
-            call.peer.replace_responders(counting(&asked));
-            async { Ok(AmpBox::new()) }
-        })
-    };
-    let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Login")]).unwrap().to_bytes();
+    use Added::{ByName, ByNameWith, Fallback, FallbackWith, Typed};
+    for added in [Typed, ByName, ByNameWith, Fallback, FallbackWith] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let login = || {
+            let asked = Arc::clone(&asked);
+            Responders::new(()).respond_by_name("Login", move |call: ReceivedCall| {
+                call.peer.replace_responders(counting(&asked, added));
+                async { Ok(AmpBox::new()) }
+            })
+        };
+        let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "Login")]).unwrap().to_bytes();
 
-    let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
-    script.send(&call).await;
-    script.expect([("_answer", "1")]).await;
-    script.send(&[&ask("2", "False")[..], b"behind"].concat()).await;
-    script.expect([("_answer", "2")]).await;
-    assert_eq!(script.receive_bytes(6).await, b"BEHIND");
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
+        let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
+        script.send(&call).await;
+        script.expect([("_answer", "1")]).await;
+        script.send(&[&ask("2", "False")[..], b"behind"].concat()).await;
+        script.expect([("_answer", "2")]).await;
+        assert_eq!(script.receive_bytes(6).await, b"BEHIND");
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
 
-    // Read together with the login, it was no switch when it was read.
-    let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
-    script.send(&[&call[..], &ask("2", "False")].concat()).await;
-    script.expect([("_answer", "1")]).await;
-    script.expect_unknown("2").await;
-    assert_eq!(asked.load(Ordering::Relaxed), 1, "it was not asked");
-    script.send(&ask("3", "False")).await;
-    script.expect([("_answer", "3")]).await;
+        // Read together with the login, it was no switch when it was read.
+        let (_peer, mut script) = Script::start(|connection| connection.responders(login()));
+        script.send(&[&call[..], &ask("2", "False")].concat()).await;
+        script.expect([("_answer", "1")]).await;
+        script.expect_unknown("2").await;
+        assert_eq!(asked.load(Ordering::Relaxed), 1, "it was not asked");
+        script.send(&ask("3", "False")).await;
+        script.expect([("_answer", "3")]).await;
+    }
 }
 
 /// The responder of a switch may take as long as it likes, and what follows may be no boxes, so nothing

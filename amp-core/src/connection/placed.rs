@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::transport::Transport;
-use crate::argument::{Attachment, AttachmentKind, PeerAddress};
+use crate::argument::{Attachment, AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::BoxLimits;
 
 /// The transport of a connection that has left its server for another protocol, and has its place
@@ -68,5 +68,9 @@ impl Transport for Placed {
 
     fn peer_address(&self) -> PeerAddress {
         self.transport.peer_address()
+    }
+
+    fn data(&self) -> Extensions {
+        self.transport.data()
     }
 }

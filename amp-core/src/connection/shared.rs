@@ -297,16 +297,26 @@ impl Shared {
         reason
     }
 
-    /// Lets these responders answer from the next call on.
-    pub(crate) fn replace_locator(&self, locator: Arc<dyn Any + Send + Sync>) {
+    /// Lets these responders answer from the next call on. Where `by_late` is false, whoever asks for that may be
+    /// anybody once another transport is being made, and it is not done: then this is false.
+    pub(crate) fn replace_locator(
+        &self,
+        locator: Arc<dyn Any + Send + Sync>,
+        by_late: bool,
+    ) -> bool {
         // The one that is not needed is dropped after the lock has been released.
         let mut dropped = Some(locator);
         self.with(|state| {
+            let switch = state.core.switch();
+            if !by_late && (switch.is_upgrading() || switch.has_upgraded()) {
+                return false;
+            }
             if state.core.end().over().is_none() {
                 std::mem::swap(&mut state.new_locator, &mut dropped);
                 state.core.tell_news();
             }
-        });
+            true
+        })
     }
 
     /// Resolves when the connection has ended, to the reason.

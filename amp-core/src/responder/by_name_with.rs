@@ -198,6 +198,9 @@ where
     }
 
     fn respond(&self, mut question: Question, command: &[u8], ampbox: &AmpBox) -> Responding {
+        if !question.was_read_as_switch() {
+            return None;
+        }
         let call = received(&mut question, command, ampbox, &self.read)?;
         let decision = question.caught(|| (self.responder)(call))?;
         Some(Box::pin(async move {

@@ -130,7 +130,7 @@ impl Hands for AtWork<'_, '_> {
             self.around.shared.extensions.add_late(data);
         }
         if let Some(locator) = locator {
-            self.around.shared.replace_locator(locator);
+            self.around.shared.replace_locator(locator, true);
         }
         Poll::Ready(Ok(()))
     }
