@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::sync::SetOnce;
+use tokio::sync::{Semaphore, SetOnce};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -22,6 +22,9 @@ use crate::printing::tell;
 
 /// The time that a program may take to answer.
 const TO_ANSWER: Duration = Duration::from_secs(60);
+
+/// So many programs answer at a time: any number of peers may ask. Further ones wait for their turn.
+static ANSWERING: Semaphore = Semaphore::const_new(32);
 
 /// So many bytes a program may print as an answer, which are twice as many as a box may have: JSON is longer
 /// than what it says.
@@ -156,6 +159,8 @@ fn piped(words: &[String]) -> Command {
 
 /// Returns what a program prints that reads this.
 pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u8>> {
+    // It is never closed.
+    let _turn = ANSWERING.acquire().await;
     let (mut child, running) = start(&mut piped(words))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let told = async {
@@ -253,12 +258,26 @@ pub(crate) async fn join(stream: Switched, words: Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
 
     #[tokio::test(start_paused = true)]
     async fn a_program_that_never_answers_is_ended() {
         let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
         let error = printed(&words, String::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "it has not answered within 60s");
+    }
+
+    #[tokio::test]
+    async fn so_many_programs_answer_at_a_time() {
+        let others = ANSWERING.acquire_many(32).await.unwrap();
+        let words = ["/nowhere".to_owned()];
+        let mut answer = pin!(printed(&words, String::new()));
+        let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        assert!(first.is_pending());
+        drop(others);
+        assert_eq!(answer.await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]

@@ -79,7 +79,8 @@ fn check_mode(path: &Path, metadata: &Metadata) -> Result<(), Mistake> {
     ))
 }
 
-/// Whether a group is the one that was made with its user, who alone is in it.
+/// Whether a group is the one that was made with its user, who alone is in it. Somebody who makes a user whose
+/// first group is that of another one means it.
 fn has_to_himself(user: Uid, group: Gid) -> bool {
     let (Ok(Some(user)), Ok(Some(group))) = (User::from_uid(user), Group::from_gid(group)) else {
         return false;
