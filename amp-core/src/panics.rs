@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
@@ -35,8 +36,11 @@ impl Panic {
 pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let panic = Panic::of(&*payload);
-        // A payload's own drop is the user's too.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        // A payload's own drop is the user's too. If that panics, what it panics with is leaked, since its drop may
+        // panic as well.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(second);
+        }
         panic
     })
 }
@@ -50,4 +54,29 @@ pub(crate) async fn caught_future<T>(future: impl Future<Output = T>) -> Result<
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::panic_any;
+
+    /// Panics when it is dropped, with another one.
+    struct Again(usize);
+
+    impl Drop for Again {
+        fn drop(&mut self) {
+            if self.0 > 0 {
+                panic_any(Again(self.0 - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_somebody_panics_with_goes_no_further() {
+        for times in 0..4 {
+            let panic = caught(|| panic_any(Again(times))).unwrap_err();
+            assert_eq!(&*panic.text, "with something other than text");
+        }
+    }
 }

@@ -522,3 +522,26 @@ async fn a_proxy_says_why_it_has_no_answer() {
     ];
     assert_eq!(causes.collect::<Vec<_>>(), expected);
 }
+
+/// As where a call is received that cannot be read.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_does_not_say_what_an_answer_has_that_cannot_be_read() {
+    let (log, _guard) = Log::subscribe();
+    let read = || {
+        Proto::detached(|proto| u8::from_string_proto(Value::from(&b"hunter2"[..]), proto))
+            .unwrap_err()
+    };
+    assert!(amp_core::Report(&read()).to_string().contains("hunter2"));
+    let proxy = Responders::new(()).fallback(move |call: ReceivedCall| async move {
+        Err::<AmpBox, _>(call.handed_on(CallError::Decode(read())))
+    });
+    let (client, _proxy) = pair(Responders::new(()), proxy);
+    client.call_by_name("A", [("a", "b")]).await.unwrap_err();
+    let said = log.at(Level::WARN);
+    let [(message, fields)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(message, "passing on a call failed");
+    assert!(
+        fields["error"].starts_with("the answer") && !fields["error"].contains("hunter2"),
+        "{fields:?}"
+    );
+}

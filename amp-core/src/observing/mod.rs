@@ -3,8 +3,9 @@
 //! The spans, the metrics, the events from `WARN` on, and their fields are stable: changing one is a
 //! breaking change. Events at the levels `DEBUG` and `TRACE`, including the lines of a [`WireLog`], are for
 //! people, and may change in any version. None of this shows the values of arguments, with two exceptions: a
-//! [`WireLog`] that you have enabled, and the texts of errors that do not come from this crate, such as those
-//! of a responder, of JSON, or of an argument type of your own.
+//! [`WireLog`] that you have enabled, and the texts of errors that come from your own code, such as those that a
+//! responder or a hook returns, of JSON, or of an argument type of your own. The error of a call whose answer does not
+//! fit says what that was, up to 40 bytes: so it is for a responder to return that error, or not.
 //!
 //! # A span for each connection
 //!

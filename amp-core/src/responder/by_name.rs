@@ -97,6 +97,9 @@ impl<A> ReceivedCall<A> {
     pub fn handed_on(&self, error: CallError) -> RemoteError {
         let error = match error {
             CallError::Remote(error) => return error,
+            // As of calls that are received, the log has no values of the answer's.
+            CallError::Decode(error) => CallError::Decode(error.hide_value()),
+            CallError::Encode(error) => CallError::Encode(error.hide_value()),
             other => other,
         };
         let text = match &error {
