@@ -3,12 +3,14 @@
 
 mod support;
 
+use amp_core::streams::StreamOf;
 use amp_core::testing::pair;
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Context, NoError, Peer,
     ReceivedCall, RemoteError, Responders, Switched,
 };
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 use support::{Script, echo, numbered, settled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 
@@ -33,6 +35,12 @@ struct Note {
 #[derive(Command)]
 #[amp(response = AmpBox)]
 struct Notes {}
+
+#[derive(Command)]
+#[amp(response = AmpBox)]
+struct Audit {
+    lines: StreamOf<String>,
+}
 
 /// What speaks once both connections have switched.
 type Joined = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -202,6 +210,73 @@ async fn a_call_that_is_passed_on_has_its_error_or_none_of_the_backend() {
     // Nobody is told that a one-way call got no further.
     client.notify_by_name("A", numbered(3)).await.unwrap();
     assert!(!client.is_closed());
+}
+
+/// Answers with all lines once the stream has ended.
+async fn audit(_: Context, Audit { mut lines }: Audit) -> Result<AmpBox, NoError> {
+    let mut all = String::new();
+    while let Some(line) = lines.next().await {
+        all += &line.unwrap();
+    }
+    Ok(AmpBox::from_pairs([("lines", all)]).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_name_the_streams_of_its_proxy() {
+    let backend = Responders::new(()).respond(audit).respond_by_name("Echo", echo);
+    let (backend, _there) = pair(Responders::new(()), backend);
+    let (client, _proxy) = pair(Responders::new(()), fallbacks(backend.clone()));
+    let (mut sink, lines) = StreamOf::<String>::pair();
+    let auditing = tokio::spawn(async move { backend.call_remote(Audit { lines }).await });
+    sink.send("a client has come. ".to_owned()).await.unwrap();
+    settled().await;
+    let pairs = [("stream", "0"), ("items", "\0\x09 It paid. "), ("end", "closed")];
+    for command in ["_StreamItems", "_StreamTaken", "_StreamOpen", "_StreamStop", "_StreamEnd"] {
+        client.notify_by_name(command, pairs).await.unwrap();
+        let error = client.call_by_name(command, pairs).await.unwrap_err();
+        let expected = "the peer answered NO_STREAM: The stream is of another connection";
+        assert_eq!(error.to_string(), expected, "{command}");
+    }
+    // Others go on.
+    client.call_by_name("Echo", numbered(1)).await.unwrap();
+    let error = client.call_by_name("_StreamOther", pairs).await.unwrap_err();
+    assert!(error.is_unhandled(), "{error}");
+    sink.send("It went.".to_owned()).await.unwrap();
+    sink.close().await.unwrap();
+    let lines = auditing.await.unwrap().unwrap();
+    assert_eq!(lines.get("lines"), Some(&b"a client has come. It went."[..]));
+}
+
+#[tokio::test]
+async fn streams_go_through_a_proxy_with_a_connection_for_each_client() {
+    let to_client = Arc::new(OnceLock::<Peer>::new());
+    let passed_back = Arc::clone(&to_client);
+    let back = Responders::new(())
+        .fallback(move |call: ReceivedCall| call.pass_on(passed_back.get().unwrap()));
+    let (backend, _there) = pair(back, Responders::new(()).respond(audit));
+    let (client, proxy) = pair(Responders::new(()), fallbacks(backend));
+    to_client.set(proxy).unwrap();
+    let (mut sink, lines) = StreamOf::<String>::pair();
+    let auditing = tokio::spawn(async move { client.call_remote(Audit { lines }).await });
+    for line in ["a", "b", "c"] {
+        sink.send(line.to_owned()).await.unwrap();
+    }
+    sink.close().await.unwrap();
+    let lines = auditing.await.unwrap().unwrap();
+    assert_eq!(lines.get("lines"), Some(&b"abc"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_choose_a_route_of_the_backend() {
+    let (backend, mut there) = Script::start(|connection| connection);
+    let (client, _proxy) = pair(Responders::new(()), fallbacks(backend));
+    let pairs = [("_route", "admin"), ("a", "b")];
+    client.notify_by_name("Reset", pairs).await.unwrap();
+    let call = client.call_by_name("Reset", pairs).timeout(Duration::from_secs(1));
+    let error = call.await.unwrap_err();
+    assert_eq!(error.to_string(), "the peer answered UNKNOWN: the call could not be passed on");
+    client.notify_by_name("Note", [("text", "a")]).await.unwrap();
+    there.expect([("_command", "Note"), ("text", "a")]).await;
 }
 
 #[tokio::test(start_paused = true)]

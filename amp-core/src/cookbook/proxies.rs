@@ -30,9 +30,19 @@
 //!   calls itself.
 //! - Protocol switches are passed on too:
 //!   [`Responders::respond_switch_by_name`](crate::Responders::respond_switch_by_name), and
-//!   [`fallback_switch`](crate::Responders::fallback_switch).
+//!   [`fallback_switch`](crate::Responders::fallback_switch). A plain `fallback` passes the call of a switch on as any
+//!   other: a backend that agrees (to `StartTLS`, say) then waits for the other protocol, on a connection that goes on
+//!   with boxes and is lost to all who share it. Where the backend has switches that are not passed on as such,
+//!   responders that refuse them stand beside the fallback.
 //! - Calls that the backend makes of the client go back the same way: its connection has a fallback that
-//!   passes them on to the client's `Peer`, as a rule one connection to the backend for each client.
+//!   passes them on to the client's `Peer`, with one connection to the backend for each client.
+//! - Clients do not share a connection to a backend that has [streams](crate::streams) or switches. The calls of streams
+//!   name them by numbers, which are those of one connection: between two that have no streams of their own they go
+//!   through as any other, and clients that share one act on each other's. A proxy that has streams with the backend
+//!   itself has another connection for them; over one with streams of its own,
+//!   [`pass_on`](crate::ReceivedCall::pass_on) answers the calls of streams with `NO_STREAM`.
+//! - An argument `_route`, which would choose a [route](crate::router) of the backend, is answered with `UNKNOWN` by
+//!   `pass_on`. A proxy that passes calls on with [`Peer::call_by_name`](crate::Peer::call_by_name) looks for both itself.
 //! - Descriptors are not in boxes. A proxy passes them on only if it has a schema of the commands that have
 //!   some: [`Responders::fallback_with`](crate::Responders::fallback_with), as in the example `proxy`. Both
 //!   connections have to be Unix sockets.

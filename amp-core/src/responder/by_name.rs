@@ -3,11 +3,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::locator::{AnyResponder, Responding};
+use super::own::Own;
 use super::question::Question;
-use crate::boxes::AmpBox;
+use crate::argument::{EncodeError, Proto};
+use crate::boxes::{AmpBox, BoxWriter};
+use crate::command::Arguments;
 use crate::connection::Peer;
 use crate::error::CallError;
-use crate::keys::UNKNOWN;
+use crate::keys::{ROUTE, UNKNOWN};
 use crate::proto::RemoteError;
 use crate::report::Report;
 use crate::restraint::restrained;
@@ -54,9 +57,15 @@ impl ReceivedCall {
     /// `proxy` has one. A [protocol switch](crate::Responders::fallback_switch) is asked for by
     /// [`Peer::switch_protocol_by_name`].
     ///
+    /// [Streams](crate::streams) go through between two connections that have none of their own. Over a connection that
+    /// has some, the calls of streams are not passed on, since whoever calls would name those. An argument
+    /// [`_route`](crate::keys::ROUTE) is never passed on, since it would choose a [route](crate::router) of the other
+    /// peer. [`Peer::call_by_name`] looks for neither.
+    ///
     /// # Errors
     ///
-    /// As [`handed_on`](Self::handed_on).
+    /// As [`handed_on`](Self::handed_on), which is `UNKNOWN` for an argument `_route`. `NO_STREAM`, as of a stream that
+    /// there is not, for a call of a stream over a connection that has streams of its own. Nothing is sent then.
     ///
     /// # Cancel safety
     ///
@@ -68,13 +77,24 @@ impl ReceivedCall {
     ) -> impl Future<Output = Result<AmpBox, RemoteError>> + Send + use<> {
         let to = to.clone();
         async move {
-            let arguments = self.arguments.iter();
-            let answer = if self.requires_answer {
-                to.call_by_name(&self.command, arguments).await
-            } else {
-                to.notify_by_name(&self.command, arguments).await.map(|()| AmpBox::new())
+            // Once there is room for the call: streams may have begun meanwhile.
+            let mut refusal = None;
+            let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| {
+                refusal = Own::of(to.shared()).and_then(|own| own.0.refusal(&self.command));
+                if refusal.is_some() {
+                    return Err(EncodeError::custom("it is of a stream of another connection"));
+                }
+                if self.arguments.get(ROUTE).is_some() {
+                    return Err(EncodeError::custom("its argument _route would choose a route"));
+                }
+                Ok(out.put_box(&self.arguments)?)
             };
-            answer.map_err(|error| self.handed_on(error))
+            let answer = if self.requires_answer {
+                to.call_by_name_with(&self.command, write, AmpBox::from_box).await
+            } else {
+                to.notify_by_name_with(&self.command, write).await.map(|()| AmpBox::new())
+            };
+            answer.map_err(|error| refusal.unwrap_or_else(|| self.handed_on(error)))
         }
     }
 }

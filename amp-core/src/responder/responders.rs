@@ -258,7 +258,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
 
     /// Sets the responder for all commands that have none, for example in a proxy. It learns whether
     /// a call wants an answer, so it can pass on one-way calls too. For calls that ask for a protocol
-    /// switch, use [`fallback_switch`](Responders::fallback_switch).
+    /// switch, use [`fallback_switch`](Responders::fallback_switch): a backend that agrees to one which this passes on
+    /// is lost to boxes. [Proxies](crate::cookbook::proxies) says who may share a connection to a backend.
     ///
     /// ```
     /// use amp_core::{Peer, ReceivedCall, Responders};

@@ -6,7 +6,7 @@ use super::pump::Pump;
 use super::wire::{self, Window};
 use crate::connection::Peer;
 use crate::error::CloseReason;
-use crate::proto::{BoxNumber, IncomingCall};
+use crate::proto::{BoxNumber, IncomingCall, RemoteError};
 use crate::responder::{OwnCommands, Question};
 
 impl OwnCommands for Hub {
@@ -49,6 +49,11 @@ impl OwnCommands for Hub {
             self.forget_sending(number, &sending);
             sending.fail(SinkError::Stopped);
         }
+    }
+
+    fn refusal(&self, command: &[u8]) -> Option<RemoteError> {
+        let why = "The stream is of another connection";
+        wire::is_own(command).then(|| RemoteError::new(wire::NO_STREAM, why))
     }
 
     fn ended(&self, reason: &CloseReason) {
