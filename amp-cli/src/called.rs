@@ -2,7 +2,7 @@
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
-use amp_core::tls::{Role, StartTls};
+use amp_core::tls::{Agreement, Role, StartTls};
 use amp_core::{
     AmpBox, BoxReader, DecodeError, Proto, ReceivedCall, RemoteError, Report, Responders, Switched,
 };
@@ -63,13 +63,15 @@ impl Calls {
             )
     }
 
-    /// Returns the responders, which also start TLS for a peer that asks for it.
+    /// Returns the responders. Where TLS is started under way, they answer from then on, and in clear text
+    /// nothing but `StartTLS` is answered: anybody on the way could call.
     pub(crate) fn responders_with_tls(self, role: Option<Role>) -> Responders {
         let responders = self.responders();
         let Some(role) = role else { return responders };
-        responders.respond_start_tls(move |_, StartTls| {
-            let role = role.clone();
-            async { Ok(role) }
+        let agreement = Agreement::new(role).responders(responders);
+        Responders::new(()).respond_start_tls(move |_, StartTls| {
+            let agreement = agreement.clone();
+            async { Ok(agreement) }
         })
     }
 

@@ -119,7 +119,8 @@ impl Connecting {
         timeout(within, connected).await.unwrap_or_else(|_| Err(late(address, within)))
     }
 
-    /// A peer, with what answers its calls, and perhaps a log of its boxes.
+    /// A peer, with what answers its calls, and perhaps a log of its boxes. Where TLS is started under way,
+    /// calls are answered from then on: in clear text anybody on the way could call.
     pub(crate) async fn peer(
         &self,
         address: &Address,
@@ -145,11 +146,11 @@ impl Connecting {
             None => connection,
             Some(log) => connection.wire_log(log),
         };
-        let peer = connection.responders(responders).spawn();
-        if let Some(role) = under_way {
-            let started = timeout(within, peer.start_tls(StartTls, role)).await;
-            started.map_err(|_| late(address, within))?.map_err(|error| not_started(&error))?;
-        }
+        let Some(role) = under_way else { return Ok(connection.responders(responders).spawn()) };
+        let peer = connection.spawn();
+        let start = peer.start_tls(StartTls, role).responders(responders);
+        let started = timeout(within, start).await;
+        started.map_err(|_| late(address, within))?.map_err(|error| not_started(&error))?;
         Ok(peer)
     }
 }

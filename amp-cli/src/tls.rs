@@ -23,7 +23,8 @@ pub(crate) struct Tls {
     /// Begins the connection with TLS, as `tls:HOST:PORT` does
     #[arg(long, help_heading = HEADING, conflicts_with = "start_tls")]
     pub(crate) tls: bool,
-    /// Starts TLS by the command `StartTLS`, as this side of it
+    /// Starts TLS by the command `StartTLS`, as this side of it; nothing else is answered before that, in
+    /// clear text
     #[arg(long, help_heading = HEADING, value_name = "SIDE", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
     pub(crate) start_tls: Option<TlsSide>,
     /// Trusts the certificates in this PEM file, and not those of the system; a server wants one of its

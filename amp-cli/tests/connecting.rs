@@ -2,15 +2,19 @@
 
 mod support;
 
+use amp_core::tls::{self, ClientCertificates, Identity};
 use amp_core::{Connection, Context, Listener, NoError, Responders};
 use amp_tests::Transport;
 use amp_unix::UnixSocketListener;
 use command_fds::{CommandFdExt, FdMapping};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::{fs, io, thread};
+use tokio::net::UnixStream;
 
-use support::{Certificates, Folder, TWISTED, ampctl, fails, printed, text, twisted};
+use support::{Certificates, Folder, TWISTED, ampbox, ampctl, fails, printed, text, twisted};
 
 const SUM: [&str; 3] = ["Sum", "a=13", "b=81"];
 const TOTAL: &str = "{\"total\": 94}";
@@ -77,6 +81,46 @@ fn a_peer_without_tls_refuses_to_start_it() {
     runtime.spawn(async move { serves(Listener::accept(&mut listener).await.unwrap()).await });
     let said = fails(&sum(&address, &schema, &["--start-tls", "--no-verify"]), 3);
     assert!(said.contains("UNHANDLED"), "{said}");
+}
+
+/// Anybody on the way can call in clear text.
+#[test]
+fn a_peer_is_answered_once_tls_was_started() {
+    let certificates = Certificates::new();
+    let Certificates { folder, authority, server, .. } = &certificates;
+    let schema = folder.file("schema", "command Reveal\n  response\n    text: Unicode\n");
+    let rules = "[[rule]]\ncommand = \"Reveal\"\n\
+                 answers = [{ text = \"a secret\" }, { text = \"another\" }]\n";
+    let rules = folder.file("rules.toml", rules);
+    let path = folder.path("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let identity = Identity::from_pem(fs::read(server).unwrap()).unwrap();
+    let config = tls::server_config(identity, ClientCertificates::NotAsked).unwrap();
+    let peer = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&ampbox(&[("_command", b"Reveal")])).unwrap();
+        let start = ampbox(&[("_ask", b"1"), ("_command", b"StartTLS")]);
+        let mut received = vec![0; start.len()];
+        stream.read_exact(&mut received).unwrap();
+        assert_eq!(received, start);
+        stream.write_all(&ampbox(&[("_answer", b"1")])).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let stream = UnixStream::from_std(stream).unwrap();
+            let peer = tls::server(stream, config).await.unwrap().spawn();
+            let answer = peer.call_by_name("Reveal", [("", ""); 0]).await.unwrap();
+            peer.close().await;
+            answer
+        })
+    });
+    let address = format!("unix:{path}");
+    let trusts = ["--start-tls", "--ca", authority, "--server-name", "localhost"];
+    let knows = ["--schema", &schema, "--respond", &rules];
+    let output = ampctl(&[&["listen", &address], &trusts[..], &knows].concat(), b"");
+    let answer = peer.join().unwrap();
+    assert_eq!(answer.get("text"), Some(&b"a secret"[..]), "the call in clear text was answered");
+    let line = "{\"command\": \"Reveal\", \"requires_answer\": true, \"arguments\": {}}\n";
+    assert_eq!((text(output.stdout), output.status.code()), (line.to_owned(), Some(6)));
 }
 
 #[test]

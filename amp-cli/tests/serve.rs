@@ -261,7 +261,16 @@ fn tls_is_served_from_the_start_and_under_way_and_on_routes() {
     let server =
         Server::start("tcp:127.0.0.1:0", &["--rules", &rules, "--cert", own, "--start-tls"]);
     assert_eq!(call(&server, &[&["--start-tls"], &trusts[..]].concat()), answer);
-    assert_eq!(call(&server, &[]), answer);
+    server.stop();
+
+    // Nobody has shown a certificate in clear text.
+    let mut server = Server::start("tcp:127.0.0.1:0", &[&options[..], &["--start-tls"]].concat());
+    let said = fails(&["call", &server.address, "A"], 5);
+    assert!(said.contains("UNHANDLED"), "{said}");
+    let shows = [&["--start-tls"], &trusts[..], &["--cert", client]].concat();
+    assert_eq!(call(&server, &[&shows[..], &["c=d"]].concat()), answer);
+    let line = r#"{"command": "A", "requires_answer": true, "arguments": {"c": "d"}}"#;
+    assert_eq!(server.line(), line, "the call in clear text is none of the rules'");
     server.stop();
 
     let socket = format!("unix:{}", folder.path("socket"));

@@ -403,6 +403,27 @@ async fn a_call_in_clear_text_puts_no_responders_in_place_behind_the_handshake()
     }
 }
 
+/// Those of the side that asks answer what is protected, too. Where TLS is refused, nothing changes.
+#[tokio::test]
+async fn responders_that_are_asked_for_with_tls_answer_from_the_handshake_on() {
+    let certificate = Certificate::new();
+    for agrees in [false, true] {
+        let answering = if agrees { starting(certificate.server()) } else { Responders::new(()) };
+        let clear = Responders::new(()).respond_by_name("Clear", echo);
+        let (near, far) = pair(clear, answering);
+        far.call_by_name("Clear", numbered(1)).await.unwrap();
+        let error = far.call_by_name("Echo", numbered(2)).await.unwrap_err();
+        assert!(error.is_unhandled(), "{error}");
+        let protected = Responders::new(()).respond_by_name("Echo", echo);
+        let start = near.start_tls(StartTls, certificate.client()).responders(protected);
+        assert_eq!(start.await.is_ok(), agrees);
+        let echoed = far.call_by_name("Echo", numbered(3)).await;
+        assert_eq!(echoed.is_ok(), agrees, "{echoed:?}");
+        let clear = far.call_by_name("Clear", numbered(4)).await;
+        assert_eq!(clear.is_ok(), !agrees, "{clear:?}");
+    }
+}
+
 /// Waits until it is let go.
 #[derive(Command)]
 struct Hold {}

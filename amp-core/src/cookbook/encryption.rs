@@ -46,7 +46,10 @@
 //!
 //! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can
 //! read and change what was said before, and can take the call itself out: begin with TLS if you
-//! can.
+//! can. Anybody in between can also call, either side. So a connection that starts TLS under way has no
+//! responders before it but those that may be called in clear text. The others come with TLS: by
+//! [`Agreement::responders`](crate::tls::Agreement::responders) on the side that answers, and by
+//! [`StartTlsCall::responders`](crate::tls::StartTlsCall::responders) on the side that asks.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -69,11 +72,14 @@
 //!     async { Ok(agreement) }
 //! };
 //! let clear = Responders::new(()).respond_start_tls(start_tls);
-//! let (peer, _there) = testing::pair(Responders::new(()), clear);
+//! let (peer, there) = testing::pair(Responders::new(()), clear);
 //!
 //! let config = tls::client_config(&Authorities::from_pem(certificate)?, None)?;
-//! peer.start_tls(StartTls, Role::client("localhost", config)?).await?;
+//! let role = Role::client("localhost", config)?;
+//! let for_the_server = Responders::new(()).respond(whisper);
+//! peer.start_tls(StartTls, role).responders(for_the_server).await?;
 //! peer.call_remote(Whisper {}).await?;
+//! there.call_remote(Whisper {}).await?;
 //! # Ok(()) }
 //! ```
 //!

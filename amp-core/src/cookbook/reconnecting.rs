@@ -58,4 +58,8 @@
 //!   it. It fails, and [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says
 //!   whether the peer certainly has not.
 //! - [`Client::watch`](crate::reconnect::Client::watch) shows when the connection comes and goes.
+//! - Where the hook starts TLS, the responders are given to
+//!   [`start_tls`](crate::Peer::start_tls), by `.responders(..)`: those of the
+//!   [`Connector`](crate::reconnect::Connector::responders) answer before that, in clear text, whoever
+//!   is on the way.
 //! - The delays between attempts are [`Backoff`](crate::reconnect::Backoff).

@@ -58,7 +58,9 @@ impl Connector {
         }
     }
 
-    /// Sets what answers the peer's calls, on every connection.
+    /// Sets what answers the peer's calls, on every connection and from its beginning on. Where
+    /// [`make_ready`](Self::make_ready) starts TLS, that is in clear text: what is not to be called by
+    /// anybody on the way comes with TLS, by the `responders` of what `Peer::start_tls` returns.
     pub fn responders<S: Send + Sync + 'static>(mut self, responders: Responders<S>) -> Self {
         self.prepare = Box::new(move |connection| connection.responders(responders.clone()));
         self

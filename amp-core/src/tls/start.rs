@@ -24,6 +24,10 @@ use crate::schema::{BoxSchema, WireTypes};
 /// What is said before TLS is started can be read and changed by anybody on the way, and so can
 /// the call itself be taken out. Where both sides know that they want TLS, begin with it.
 ///
+/// Anybody on the way can call, too. A connection that is to start TLS has no responders before it but those
+/// that may be called in clear text, on both sides; the others come with TLS, by [`StartTlsCall::responders`]
+/// where this side asks and by [`Agreement::responders`] where it answers.
+///
 /// A call that came before is answered like any other, and its responder may begin or still be running when
 /// the peer has shown its certificates. Those do not say who made that call, so its responder does not
 /// see them, however late it looks: neither by its [`Context`](crate::Context) nor by the peer that it has from there.
@@ -71,6 +75,9 @@ impl Peer {
     /// clear text: a refusal is an error, and it is for the caller to close the connection.
     /// Attachments cannot be sent afterwards.
     ///
+    /// The responders that the connection has until then answer whoever is on the way. Those that are for the
+    /// peer alone are given to the call: [`StartTlsCall::responders`].
+    ///
     /// # Errors
     ///
     /// As [`call_remote`](Peer::call_remote); [`CallError::SwitchUnderWay`] while a switch is,
@@ -83,7 +90,7 @@ impl Peer {
     /// the answer came, the connection is closed.
     pub fn start_tls<C: ProtocolSwitch>(&self, command: C, role: Role) -> StartTlsCall<C::Error> {
         let (role, handshake_timeout) = (Some(role), TIMEOUT);
-        StartTlsCall { asks: self.upgrade(command), role, handshake_timeout }
+        StartTlsCall { asks: self.upgrade(command), role, handshake_timeout, locator: None }
     }
 }
 
@@ -96,6 +103,7 @@ pub struct StartTlsCall<E = NoError> {
     /// `None` from the first poll on.
     role: Option<Role>,
     handshake_timeout: Duration,
+    locator: Option<Arc<Locator>>,
 }
 
 impl<E> StartTlsCall<E> {
@@ -109,15 +117,25 @@ impl<E> StartTlsCall<E> {
         self.handshake_timeout = timeout;
         self
     }
+
+    /// Sets what answers calls from the handshake on, in place of what answers them in clear text. If there
+    /// is no handshake, nothing changes. It is what [`Agreement::responders`] is on the other side.
+    ///
+    /// [`Connection::responders`](crate::Connection::responders) would let them answer anybody on the way
+    /// before the handshake has shown who the peer is.
+    pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
+        self.locator = Some(responders.into_locator());
+        self
+    }
 }
 
 impl<E: CommandError> Future for StartTlsCall<E> {
     type Output = Result<(), CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let Self { asks, role, handshake_timeout } = &mut *self;
+        let Self { asks, role, handshake_timeout, locator } = &mut *self;
         if let Some(role) = role.take() {
-            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout, None)));
+            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout, locator.take())));
         }
         Pin::new(asks).poll(cx)
     }
