@@ -1,4 +1,7 @@
 //! What is logged, and how much of it.
+//!
+//! Each test here subscribes. `tracing` notes of each event whether anybody wants it when a thread first comes by: if
+//! that is one without a subscriber, it may have noted that nobody does just when another one subscribes.
 
 mod support;
 
@@ -544,4 +547,53 @@ async fn a_proxy_does_not_say_what_an_answer_has_that_cannot_be_read() {
         fields["error"].starts_with("the answer") && !fields["error"].contains("hunter2"),
         "{fields:?}"
     );
+}
+
+#[derive(Command)]
+struct Read {}
+
+#[tokio::test]
+async fn an_undeclared_failure_has_a_reference_to_the_log() {
+    let (log, _guard) = Log::subscribe();
+    let responders = Responders::new(()).try_respond(|_: Context, _: Read| async {
+        Err::<(), Failure<NoError>>(Failure::other("the disk is full"))
+    });
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    let mut references = Vec::new();
+    for tag in ["1", "2"] {
+        script.send_box([("_ask", tag), ("_command", "Read")]).await;
+        let description = script.expect_unknown(tag).await;
+        references.push(description["Unknown Error (reference ".len()..][..8].to_owned());
+    }
+    assert_ne!(references[0], references[1]);
+    let said = log.at(Level::WARN);
+    assert_eq!(said.len(), 2, "{said:?}");
+    for ((message, fields), reference) in said.iter().zip(&references) {
+        assert_eq!(message, "a call failed");
+        let fields = ["command", "reference", "error"].map(|name| &*fields[name]);
+        assert_eq!(fields, ["\"Read\"", reference, "the disk is full"]);
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_call_that_cannot_be_decoded_does_not_show_the_value() {
+    #[derive(Command)]
+    struct Unlock {
+        #[allow(dead_code, reason = "it is never decoded")]
+        pin: u16,
+    }
+
+    let (log, _guard) = Log::subscribe();
+    let responders =
+        Responders::new(()).respond(|_: Context, _: Unlock| async { Ok::<_, NoError>(()) });
+    let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
+    for (pin, error) in [
+        ("sesame", "argument pin: \"...\" (6 bytes) is not an Integer"),
+        ("1234567", "argument pin: \"...\" (7 bytes) does not fit into u16"),
+    ] {
+        script.send_box([("_ask", "1"), ("_command", "Unlock"), ("pin", pin)]).await;
+        script.expect_unknown("1").await;
+        let (_, fields) = log.at(Level::WARN).pop().unwrap();
+        assert_eq!(fields["error"], error);
+    }
 }

@@ -1,22 +1,18 @@
 //! Responders: replaced on a live connection, with something to do after the answer, and what is
-//! said where when they fail.
+//! answered when they fail.
 
 mod support;
 
 use amp_core::{
-    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, NoError, ReceivedCall,
+    AmpBox, CallError, Command, CommandError, Connection, Context, Failure, ReceivedCall,
     RemoteError, Respond, Responders, Switched, testing,
 };
 use anyhow::Context as _;
 use std::error::Error;
-use std::fmt::{self, Write};
 use std::io;
 use std::sync::{Arc, Mutex};
 use support::{Script, echo, echoing};
 use tokio::sync::oneshot;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 async fn log_in(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     if call.arguments.get("password") != Some(b"sesame") {
@@ -234,91 +230,6 @@ async fn a_fatal_error_is_fatal_also_as_a_cause() {
     let description = ("_error_description", "the disk is gone");
     script.expect([("_error", "1"), ("_error_code", "DISK_GONE"), description]).await;
     assert_eq!(script.receive().await, None);
-}
-
-/// Keeps the text of each event of this crate.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("amp_core")
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields(event.metadata().level().to_string());
-        event.record(&mut fields);
-        self.0.lock().unwrap().push(fields.0);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
-
-struct Fields(String);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-}
-
-#[test]
-fn an_undeclared_failure_has_a_reference_to_the_log() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let responders = Responders::new(()).try_respond(|_, _: Last| async {
-            Err::<(), Failure<NoError>>(Failure::other("the disk is full"))
-        });
-        let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
-        let mut references = Vec::new();
-        for tag in ["1", "2"] {
-            script.send_box([("_ask", tag), ("_command", "Last")]).await;
-            let description = script.expect_unknown(tag).await;
-            let reference = description["Unknown Error (reference ".len()..][..8].to_owned();
-            let expected = format!(
-                "WARN message=a call failed command=\"Last\" reference={reference} \
-                 error=the disk is full"
-            );
-            assert!(log.0.lock().unwrap().contains(&expected), "{:?}", log.0);
-            references.push(reference);
-        }
-        assert_ne!(references[0], references[1]);
-    });
-}
-
-#[test]
-fn the_log_of_a_call_that_cannot_be_decoded_does_not_show_the_value() {
-    #[derive(Command)]
-    struct Unlock {
-        #[allow(dead_code, reason = "it is never decoded")]
-        pin: u16,
-    }
-
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let responders = Responders::new(()).respond(|_, _: Unlock| async { Ok::<_, NoError>(()) });
-        let (_peer, mut script) = Script::start(|connection| connection.responders(responders));
-        for (pin, error) in [
-            ("sesame", "argument pin: \"...\" (6 bytes) is not an Integer"),
-            ("1234567", "argument pin: \"...\" (7 bytes) does not fit into u16"),
-        ] {
-            script.send_box([("_ask", "1"), ("_command", "Unlock"), ("pin", pin)]).await;
-            script.expect_unknown("1").await;
-            let event = log.0.lock().unwrap().pop().unwrap();
-            assert!(event.ends_with(&format!("error={error}")), "{event}");
-        }
-    });
 }
 
 /// Looks at the connection when it is dropped.
