@@ -291,7 +291,7 @@ struct Besides {
     beside: Beside,
 }
 
-/// Responders that were begun while nothing waited may have opened more by then.
+/// What others have waiting counts too, so that fewer may be answered here than there is room for.
 #[tokio::test(start_paused = true)]
 async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors() {
     let sent = Arc::new(Mutex::new(Sent { full: true, ..Sent::default() }));
@@ -316,14 +316,14 @@ async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors
             Ok::<_, NoError>(Besides { beside: Beside(7) })
         },
     );
-    let limits = Limits::default().unclaimed_attachments(3);
+    let limits = Limits::default().attachments_in_all(2);
     let _peer = Connection::with_transport(transport).limits(limits).responders(responders).spawn();
-    for tag in 1..=5 {
+    for tag in 1..=9 {
         let call = [("_ask", tag.to_string()), ("_command", "Ask".to_owned())];
         far.write_all(&AmpBox::from_pairs(call).unwrap().to_bytes()).await.unwrap();
     }
     settled().await;
-    gate.add_permits(5);
+    gate.add_permits(9);
     settled().await;
     let waiting = {
         let mut sent = sent.lock().unwrap();
@@ -337,7 +337,8 @@ async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors
     let boxes: Vec<_> = std::iter::from_fn(|| decoder.decode(&mut sent.bytes).unwrap()).collect();
     let (answers, errors): (Vec<_>, Vec<_>) =
         boxes.iter().partition(|ampbox| ampbox.get("_answer").is_some());
-    assert_eq!((answers.len(), errors.len(), sent.attachments.len()), (3, 2, 3));
+    assert!((1..=4).contains(&answers.len()), "{answers:?}");
+    assert_eq!((errors.len(), sent.attachments.len()), (9 - answers.len(), answers.len()));
     for (number, answer) in answers.iter().enumerate() {
         assert_eq!(
             answer.get("beside"),

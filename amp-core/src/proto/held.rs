@@ -21,6 +21,37 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 /// How many the calls have claimed that are being answered.
 static CLAIMED: AtomicUsize = AtomicUsize::new(0);
 
+/// How many wait to be sent.
+static SENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// A part of [`SENDING`]: what a connection has queued, or is writing.
+#[derive(Debug, Default)]
+pub(crate) struct SendingCount(usize);
+
+impl SendingCount {
+    #[inline]
+    pub(crate) fn set(&mut self, count: usize) {
+        if count > self.0 {
+            SENDING.fetch_add(count - self.0, Ordering::Relaxed);
+        } else if count < self.0 {
+            SENDING.fetch_sub(self.0 - count, Ordering::Relaxed);
+        }
+        self.0 = count;
+    }
+}
+
+impl Drop for SendingCount {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// How many wait to be sent on all connections.
+#[cfg(feature = "tokio")]
+pub(crate) fn sending() -> usize {
+    SENDING.load(Ordering::Relaxed)
+}
+
 /// One connection's part of [`WAITING`].
 #[derive(Default)]
 pub(crate) struct WaitingCount(usize);
@@ -150,10 +181,26 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
     waiting > in_all / 8 && held_in_all() > in_all / 2
 }
 
-/// At how many that wait to be sent on a connection no more are queued behind them. As many may be on their
-/// way to the transport, so this is a part of what may be received.
-pub(crate) fn most_to_send(unclaimed: usize, in_all: usize) -> usize {
-    (unclaimed / 2).min(in_all / 8).max(1)
+/// Says whether an answer may be queued with `count` attachments, where `own` are queued on its connection and
+/// `sending` wait to be sent on all. They are open for as long as their peers do not read, so they may be twice as
+/// many as are held of those that were received: half of the files that a process may have, by default. Beyond that a
+/// connection may have an eighth of those, and always what one box has.
+///
+/// # Errors
+///
+/// The limit that it would go over, and its value.
+#[cfg(feature = "tokio")]
+pub(crate) fn check_sending(
+    own: usize,
+    count: usize,
+    sending: usize,
+    in_all: usize,
+) -> Result<(), (LimitKind, usize)> {
+    let most = in_all.saturating_mul(2);
+    if own == 0 || own + count <= in_all / 8 || sending + count <= most {
+        return Ok(());
+    }
+    Err((LimitKind::SendingInAll, most))
 }
 
 /// Decides whose attachments are dropped when all connections together hold more than `in_all`: those of the
@@ -222,6 +269,22 @@ mod tests {
         let held = [(Vec::new(), 20), (seconds(0..3), 0)];
         assert_eq!(who_gives_way(&held, (3, 20), 16), [None, Some(at(0))], "an eighth is left");
         assert_eq!(who_gives_way(&[], (3, 0), 1), []);
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn answers_are_refused_where_all_have_half_and_this_one_more_than_few() {
+        let over = Err((LimitKind::SendingInAll, 512));
+        for (own, count, sending, may) in [
+            (300, 100, 400, Ok(())),
+            (300, 113, 400, over),
+            (0, 1000, 2000, Ok(())),
+            (30, 2, 2000, Ok(())),
+            (30, 3, 2000, over),
+        ] {
+            assert_eq!(check_sending(own, count, sending, 256), may);
+        }
+        assert_eq!(check_sending(9, 9, usize::MAX - 9, usize::MAX), Ok(()));
     }
 
     /// Each takes all it can, one after the other.

@@ -26,9 +26,9 @@ pub enum LimitKind {
     /// The share of [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all) that the running
     /// responders of one connection may hold beside those of others.
     ClaimedAttachmentsShare,
-    /// [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), of those that wait to be
-    /// sent.
-    QueuedAttachments,
+    /// Twice [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all), of those that wait to be sent
+    /// on all connections.
+    SendingInAll,
     /// [`Limits::stream_items`](field@crate::Limits::stream_items).
     StreamItems,
     /// [`Limits::stream_bytes`](field@crate::Limits::stream_bytes).
@@ -56,7 +56,7 @@ impl fmt::Display for LimitKind {
             Self::ClaimedAttachmentsShare => {
                 "attachments of running responders beside those of others"
             }
-            Self::QueuedAttachments => "attachments waiting to be sent",
+            Self::SendingInAll => "attachments waiting to be sent on all connections",
             Self::StreamItems => "items",
             Self::StreamBytes => "bytes",
             Self::StreamCalls => "calls with items",

@@ -23,7 +23,7 @@ use crate::setters::setters;
 /// | [`send_queue_max`](field@Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | a further attachment ends the connection; a call whose responder would hold more is answered with `UNKNOWN` |
 /// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | the connection that has most unclaimed attachments loses some; a call whose responder would hold more is answered with `UNKNOWN` |
-/// | attachments that wait to be sent | half of `unclaimed_attachments`, or an eighth of `attachments_in_all` if that is less | as at `send_queue`; an answer that would make it more than `unclaimed_attachments` becomes `UNKNOWN` |
+/// | attachments that wait to be sent on all connections | twice `attachments_in_all` | an answer with more becomes `UNKNOWN` on a connection where more wait than an eighth of `attachments_in_all` |
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 seconds | the attachment is dropped |
 /// | [`streams`](field@Limits::streams) | 256 | the argument of a further stream fails, and with it its call or answer |
 /// | [`stream_items`](field@Limits::stream_items) | 1024 | the sink waits; a peer that sends more ends its stream |
@@ -155,13 +155,6 @@ pub struct Limits {
     /// sends them with their boxes. The default is twice that, and an eighth of the 1024 files that
     /// a process may have open on most systems.
     ///
-    /// At half as many that wait to be sent, or at an eighth of
-    /// [`attachments_in_all`](field@Limits::attachments_in_all) if that is less, callers wait for room, and
-    /// responders for further calls of the peer wait to be started. Responders that run by then may answer
-    /// with more, up to this number; a further answer becomes `UNKNOWN`, and its attachments are
-    /// dropped. As many may be on their way to the transport. So a peer that does not read what it
-    /// asks for holds few open.
-    ///
     /// The items of streams may have half as many on their way. If many streams are not read and
     /// reach three eighths of it, a further stream of attachments waits until one of them is read.
     pub unclaimed_attachments: usize,
@@ -177,6 +170,10 @@ pub struct Limits {
     /// one: of 256, these are 128, 32, 8 and 1. A call that would bring more is answered with
     /// `UNKNOWN`. So it takes more than 30 connections to leave none of 256 to others, and more
     /// connections if the limit is higher.
+    ///
+    /// Of those that wait to be sent, because their peers do not read, all connections together may hold twice as
+    /// many: half of the files. Then an answer with more becomes `UNKNOWN`, and what it names is dropped, on a
+    /// connection where more wait than an eighth of this number.
     ///
     /// The limit of the receiving connection applies. An attachment may be the other end of its own
     /// connection and hold up its end; it then costs two files. So the default leaves a process half

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use super::Body;
+use super::held::SendingCount;
 use crate::argument::Attachment;
 use crate::boxes::Segment;
 
@@ -47,6 +48,8 @@ pub struct Outgoing {
     ahead_of: Vec<Naming>,
     /// Where the first box begins whose attachments are not in `ahead` and were not sent with it.
     ahead_until: u64,
+    /// All of them, among those of all connections.
+    count: SendingCount,
 }
 
 /// A box that names attachments.
@@ -175,6 +178,7 @@ impl Outgoing {
     /// When there are not as many.
     pub fn advance(&mut self, mut sent: usize) {
         assert!(sent <= self.len, "{sent} bytes sent of {}", self.len);
+        self.count.set(self.attachments());
         self.len -= sent;
         self.sent += sent as u64;
         if self.len == 0 {
@@ -236,6 +240,7 @@ impl Outgoing {
         self.ahead_of.clear();
         let mut attachments = std::mem::take(&mut self.ahead);
         attachments.append(&mut self.attachments);
+        self.count.set(0);
         attachments
     }
 
@@ -249,6 +254,7 @@ impl Outgoing {
                 .map(|naming| Naming { start: end + (naming.start - other.sent), ..naming }),
         );
         self.attachments.extend(other.attachments);
+        self.count.set(self.attachments());
         self.segments.push_back(self.tail.split().freeze());
         self.segments.extend(other.segments);
         self.tail = other.tail;
@@ -263,6 +269,7 @@ impl Outgoing {
         let attachments = body.attachments.len();
         if attachments > 0 {
             self.attachments.extend(body.attachments.drain(..));
+            self.count.set(self.attachments());
         }
         self.boxes += 1;
         let before = self.tail.len();

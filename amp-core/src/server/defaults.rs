@@ -8,7 +8,6 @@ use super::silent::GIVES_WAY_AFTER;
 use super::{Responders, Settings, serve};
 use crate::argument::budget::PER_BYTE;
 use crate::descriptors::Descriptors;
-use crate::proto::held::most_to_send;
 use crate::proto::{HELD_UNCOUNTED, LARGE_BUFFERS, Limits, READ_AT_ONCE, SPARED};
 use crate::router::RouterLimits;
 
@@ -159,12 +158,13 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
         row(
             "descriptors that wait to be sent",
             format!(
-                "{} if the process may have {FILES}, and at most {}, but 128 or 256 of responders \
-                 that ran by then, and as many that are being written: unclaimed_attachments",
-                most_to_send(128, files.attachments),
-                most_to_send(256, most.attachments)
+                "{} if the process may have {FILES}, and more while all have fewer",
+                files.attachments / 8
             ),
-            "as much for each connection, not counted",
+            format!(
+                "half of what the process may have ({} of {FILES}): attachments_in_all",
+                files.attachments * 2
+            ),
         ),
         // `tls/` holds how long they have.
         row(

@@ -7,7 +7,7 @@ use crate::proto::lanes::{LaneId, Place, Turn};
 use crate::proto::wants::Situation;
 #[cfg(feature = "tokio")]
 use crate::proto::{Body, CallId, NotQueued};
-use crate::proto::{CloseReason, LimitKind, Limits};
+use crate::proto::{CloseReason, LimitKind};
 use crate::proto::{Host, held};
 
 impl<W, H: Host> Core<W, H> {
@@ -16,21 +16,10 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn has_room(&self) -> bool {
         self.queued() < self.limits.send_queue
             && self.queued_boxes() < self.limits.send_queue_boxes
-            && self.takes_attachments(self.queued_attachments())
             && self.end.refusal().is_none()
     }
 
-    /// Whether more may be queued behind so many attachments. They are open while they wait, and a peer that
-    /// reads nothing keeps them so.
-    #[inline]
-    pub(super) fn takes_attachments(&self, queued: usize) -> bool {
-        let Limits { unclaimed_attachments, attachments_in_all, .. } = self.limits;
-        queued == 0 || queued < held::most_to_send(unclaimed_attachments, attachments_in_all)
-    }
-
-    /// Says whether an answer with so many attachments may be queued: unless it is the first with any, those that
-    /// wait stay below what the peer could have unclaimed. Responders that were begun while nothing waited
-    /// may have opened them since.
+    /// Says whether an answer with so many attachments may be queued: see [`held::check_sending`].
     ///
     /// # Errors
     ///
@@ -38,14 +27,11 @@ impl<W, H: Host> Core<W, H> {
     #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn check_attachments(&self, count: usize) -> Result<(), (LimitKind, usize)> {
-        let limit = self.limits.unclaimed_attachments;
-        if count == 0
-            || self.queued_attachments() == 0
-            || self.queued_attachments() + count <= limit
-        {
+        if count == 0 {
             return Ok(());
         }
-        Err((LimitKind::QueuedAttachments, limit))
+        let (own, in_all) = (self.queued_attachments(), self.limits.attachments_in_all);
+        held::check_sending(own, count, held::sending(), in_all)
     }
 
     /// Counts a responder that has not finished at its first poll. With `after`, counts instead the future
@@ -234,23 +220,19 @@ impl<W, H: Host> Core<W, H> {
         // Once both sides agree to a switch, what came before it is begun before it is made. And
         // what is held back when the connection ends is not sent at all.
         let agreed = self.switch.is_agreed() || self.switch.is_upgrading();
-        let (bytes, boxes, attachments) = if agreed || situation.ending {
-            (self.outgoing.len(), self.outgoing.boxes(), self.outgoing.attachments())
+        let (bytes, boxes) = if agreed || situation.ending {
+            (self.outgoing.len(), self.outgoing.boxes())
         } else {
-            (self.queued(), self.queued_boxes(), self.queued_attachments())
+            (self.queued(), self.queued_boxes())
         };
         // A quarter is left for what the next message brings.
         let unclaimed = self.unclaimed.len();
         if unclaimed > limits.unclaimed_attachments / 4 * 3
             || held::is_crowded_by(unclaimed, limits.attachments_in_all)
         {
-            // What claims them may be answered with some.
-            return bytes < limits.send_queue.max(limits.send_queue_max / 2)
-                && self.takes_attachments(attachments / 2);
+            return bytes < limits.send_queue.max(limits.send_queue_max / 2);
         }
-        bytes < limits.send_queue
-            && boxes < limits.send_queue_boxes
-            && self.takes_attachments(attachments)
+        bytes < limits.send_queue && boxes < limits.send_queue_boxes
     }
 
     /// Whether so many attachments wait that they should be claimed before more are received.
@@ -291,8 +273,8 @@ mod tests {
     #[cfg(feature = "tokio")]
     use super::super::side::STREAM_CALLS;
     use super::*;
-    use crate::proto::Body;
     use crate::proto::wants::Wants;
+    use crate::proto::{Body, Limits};
     use bytes::BytesMut;
     use std::time::Duration;
 
@@ -451,43 +433,6 @@ mod tests {
         assert!(core.has_room());
         (0..3).for_each(|_| core.notify(b"A", &mut body(0)).unwrap());
         assert!(!core.has_room() && !core.may_start(&situation), "there are enough boxes");
-    }
-
-    /// They are open while they wait, and a peer that does not read keeps them so.
-    #[test]
-    fn nothing_is_begun_while_enough_attachments_are_to_be_sent() {
-        let situation = A_CALL_WAITS;
-        let limits = Limits {
-            unclaimed_attachments: 16,
-            attachments_in_all: 32,
-            send_queue_boxes: 1000,
-            send_queue: 10_000,
-            ..limits()
-        };
-        let mut core = Core::<(), ()>::hosted(limits, limits.boxes, None);
-        let with = |count: usize| {
-            let attachment = |n| std::sync::Arc::new(n) as crate::Attachment;
-            Body { attachments: (0..count).map(attachment).collect(), ..body(0) }
-        };
-        for _ in 0..3 {
-            core.answer(b"1", &mut with(1)).unwrap();
-        }
-        assert!(core.has_room() && core.may_start(&situation));
-        core.answer(b"1", &mut with(1)).unwrap();
-        assert!(!core.has_room() && !core.may_start(&situation), "an eighth of 32");
-        // What claims those that were received is begun behind twice as many.
-        let attachments = (0..13).map(|n| std::sync::Arc::new(n) as crate::Attachment);
-        core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
-        assert!(!core.has_room() && core.may_start(&situation));
-        for _ in 0..4 {
-            core.answer(b"1", &mut with(1)).unwrap();
-        }
-        assert!(!core.may_start(&situation));
-        core.take_queued(&mut crate::proto::Outgoing::default());
-        assert!(core.has_room() && core.may_start(&situation));
-        // One box may have more than that, but nothing is queued behind it.
-        core.notify(b"A", &mut with(5)).unwrap();
-        assert!(!core.has_room());
     }
 
     #[test]

@@ -30,9 +30,7 @@ impl<W, H: Host> Core<W, H> {
     #[inline]
     fn usual_signs(&self) -> Public {
         let (bytes, boxes) = (self.outgoing.len(), self.outgoing.boxes());
-        let has_room = bytes < self.limits.send_queue
-            && boxes < self.limits.send_queue_boxes
-            && self.takes_attachments(self.outgoing.attachments());
+        let has_room = bytes < self.limits.send_queue && boxes < self.limits.send_queue_boxes;
         self.own_signs() | Public::CROWDED.when(!has_room)
     }
 

@@ -67,6 +67,7 @@ impl Outgoing {
             self.ahead_of[at].attachments -= places.len();
             dropped.extend(self.ahead.drain(places.start..));
             self.take_last_stand_ins(dropped);
+            self.count.set(self.attachments());
             return Some(removed);
         }
         for place in self.ahead.range_mut(places) {
@@ -93,6 +94,7 @@ impl Outgoing {
         });
         unsent.extend(self.naming.drain(..));
         dropped.extend(self.ahead.drain(..).chain(self.attachments.drain(..)));
+        self.count.set(0);
         if unsent.iter().any(|naming| naming.start < self.sent) {
             return None;
         }
