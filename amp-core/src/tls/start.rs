@@ -89,8 +89,7 @@ impl Peer {
     /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
     /// the answer came, the connection is closed.
     pub fn start_tls<C: ProtocolSwitch>(&self, command: C, role: Role) -> StartTlsCall<C::Error> {
-        let (role, handshake_timeout) = (Some(role), TIMEOUT);
-        StartTlsCall { asks: self.upgrade(command), role, handshake_timeout, locator: None }
+        StartTlsCall { asks: self.upgrade(command), how: Some(Agreement::new(role)) }
     }
 }
 
@@ -101,9 +100,7 @@ impl Peer {
 pub struct StartTlsCall<E = NoError> {
     asks: Asks<'static, (), E>,
     /// `None` from the first poll on.
-    role: Option<Role>,
-    handshake_timeout: Duration,
-    locator: Option<Arc<Locator>>,
+    how: Option<Agreement>,
 }
 
 impl<E> StartTlsCall<E> {
@@ -113,9 +110,8 @@ impl<E> StartTlsCall<E> {
     }
 
     /// Sets how long the handshake may take once the peer has agreed. 10 seconds by default.
-    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout;
-        self
+    pub fn handshake_timeout(self, timeout: Duration) -> Self {
+        Self { how: self.how.map(|how| how.handshake_timeout(timeout)), ..self }
     }
 
     /// Sets what answers calls from the handshake on, in place of what answers them in clear text. If there
@@ -123,9 +119,8 @@ impl<E> StartTlsCall<E> {
     ///
     /// [`Connection::responders`](crate::Connection::responders) would let them answer anybody on the way
     /// before the handshake has shown who the peer is.
-    pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
-        self.locator = Some(responders.into_locator());
-        self
+    pub fn responders<S>(self, responders: Responders<S>) -> Self {
+        Self { how: self.how.map(|how| how.responders(responders)), ..self }
     }
 }
 
@@ -133,9 +128,9 @@ impl<E: CommandError> Future for StartTlsCall<E> {
     type Output = Result<(), CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let Self { asks, role, handshake_timeout, locator } = &mut *self;
-        if let Some(role) = role.take() {
-            asks.set_switch(Then::Upgrade(upgrade(role, *handshake_timeout, locator.take())));
+        let Self { asks, how } = &mut *self;
+        if let Some(how) = how.take() {
+            asks.set_switch(upgrading(how));
         }
         Pin::new(asks).poll(cx)
     }
@@ -144,7 +139,7 @@ impl<E: CommandError> Future for StartTlsCall<E> {
 impl<E> fmt::Debug for StartTlsCall<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StartTlsCall")
-            .field("handshake_timeout", &self.handshake_timeout)
+            .field("handshake_timeout", &self.how.as_ref().map(|how| how.handshake_timeout))
             .finish_non_exhaustive()
     }
 }
