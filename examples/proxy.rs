@@ -9,6 +9,10 @@
 //! `proxy_of`, some fifty lines with what it knows of a command, and has none of their types. Commands that
 //! its schema does not have are passed on as they are. Those with descriptors have to be in it, since
 //! descriptors are counted on each connection, and so have protocol switches.
+//!
+//! It has a connection to the server for its client alone, and no streams of its own on that. Where clients share one, or
+//! the proxy has streams there, calls of streams and the argument `_route` are not to be passed on: see
+//! `ReceivedCall::pass_on`, which looks for them.
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
