@@ -22,6 +22,9 @@
 //! | a subclass of `amp.Argument` with `toString` and `fromString`, or `toStringProto` and `fromStringProto` | a type of one's own that implements [`Argument`](trait@crate::Argument), with `to_string_proto` and `from_string_proto` |
 //! | `amp.AMP`, `CommandLocator` | [`Responders`](crate::Responders) |
 //! | `amp.AMP(locator=...)` | [`Connection::responders`](crate::Connection::responders) |
+//! | an overridden `locateResponder` or `lookupFunction` | [`Responders::fallback`](crate::Responders::fallback) |
+//! | an attribute of the protocol, `self.user`: one for each connection | the state of responders that [`serve_with`](crate::serve_with) makes for each connection: `Responders::new(Session::default())`, read by [`Context::state`](crate::Context::state) |
+//! | an attribute of the factory, `self.factory.users`: one for all | the state of responders that all connections of [`serve`](crate::serve) share |
 //! | a responder that returns a `Deferred` | an `async` function; all responders are |
 //! | `Factory`, `listenTCP`, endpoints that listen | [`serve`](crate::serve), [`serve_with`](crate::serve_with); `tls::TlsListener` for TLS, `amp_unix::UnixSocketListener` for Unix sockets |
 //! | `connectTCP`, endpoints that connect | [`tcp::connect`](crate::tcp::connect), `tls::connect`, `amp_unix::connect` |
@@ -32,10 +35,15 @@
 //! | `RemoteAmpError`, `UnknownRemoteError`, `UnhandledCommand` | [`CallError::Remote`](crate::CallError::Remote) |
 //! | `ProtocolSwitchCommand` | `#[amp(switch)]`, [`ProtocolSwitch`](crate::ProtocolSwitch) |
 //! | `StartTLS` | `Peer::start_tls`, with the feature `tls` |
-//! | `ssl.PrivateCertificate.loadPEM` | `tls::Identity::from_pem`; but the certificates that Twisted makes are of X.509 version 1 and cannot be shown here: the recipe `encryption` has a command that makes others |
+//! | `ssl.PrivateCertificate.loadPEM` | `tls::Identity::from_pem`. Certificates that Twisted makes are of X.509 version 1: a program with this crate cannot use them as its own. The recipe `encryption` has a command that makes others |
 //! | `self.transport.getPeer()` | [`Peer::peer_address`](crate::Peer::peer_address) |
 //! | `self.transport.loseConnection()` | [`Peer::close`](crate::Peer::close) |
+//! | `connectionMade` | in a server, [`Serve::on_connect`](crate::Serve::on_connect), which is given the peer |
 //! | `connectionLost` | [`Peer::closed`](crate::Peer::closed) |
+//! | `amp.AmpBox`, `serialize`, `parse`, `parseString` | [`AmpBox`](crate::AmpBox), its `to_bytes` and `parse`, and [`BoxCodec`](crate::boxes::BoxCodec) |
+//! | `makeArguments`, `parseArguments`, `makeResponse`, `parseResponse` of a command | `encode` and `decode` of [`Arguments`](trait@crate::Arguments) |
+//! | `BinaryBoxProtocol` with a box receiver of one's own | [`proto::Protocol`](crate::proto::Protocol); for many conversations on one stream, [`router`](crate::router) |
+//! | `reactor.spawnProcess`, with AMP over the child's pipes | `amp_unix::child_pipes` |
 //!
 //! # Step 1: import the classes
 //!
@@ -262,6 +270,9 @@
 //! listening on 127.0.0.1:4000
 //! ```
 //!
+//! Over Unix sockets, `amp_unix::connect`, `UnixSocketListener::accept_stream` and `amp_unix::connection` take the
+//! places of `tcp::connect`, `accept` and `Connection::tcp`.
+//!
 //! Protocol switches and descriptors can be passed on too: see `examples/proxy.rs`. `tests/tests/from_twisted.rs`
 //! tests how calls fail through the new service, and `.ci/from-twisted` takes all the steps of this page in an empty
 //! folder.
@@ -270,7 +281,7 @@
 //!
 //! After a failure that its command does not declare, Twisted closes the connection. By default this crate keeps the
 //! connection open, and its description of the failure is a reference to the log. If the clients of a service rely on
-//! being cut off, set [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
+//! the end of the connection, set [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
 //! [`Connection::failure_policy`](crate::Connection::failure_policy). The connection is then closed where Twisted
 //! closes it, and the description is Twisted's `Unknown Error`, without a reference.
 //!
@@ -318,16 +329,16 @@
 //! | a one-way call fails, by a declared error too, or has no responder | nothing: `notify` has returned | is closed |
 //! | the connection ends | `CallError::Closed` | is closed |
 //!
-//! Where an exception of `errors` inherits from another that stands before it there, Twisted answers with the code of
-//! that other one, since it takes the first that fits. Here each error has its own code. A service that is moved then
-//! answers with a code that its clients declare, but have never seen: they may catch the class of the other one alone.
-//! `ampctl import python` says which codes these are.
+//! If an exception of `errors` inherits from another one that stands before it in `errors`, Twisted answers with the
+//! code of that other one, since it takes the first that fits. Here each error has its own code. So a service that has
+//! moved may answer with a code that its clients declare but have never seen, and they may catch only the class of the
+//! other exception. `ampctl import python` says which codes these are.
 //!
 //! # Where this differs from Twisted
 //!
-//! The default after failures is another than Twisted's: see above. With `FailurePolicy::Close`, the conversations of
-//! the compliance suite are byte for byte the same as with Twisted, but for those in this table. What no such
-//! conversation can hold is in the list behind it.
+//! What follows a failure is by default not what follows it in Twisted: see above. With `FailurePolicy::Close`, the
+//! conversations of the compliance suite are byte for byte the same as with Twisted, except those in this table. The
+//! list behind it has the differences that no such conversation can show.
 //!
 //! | what the peer sends | Twisted | this crate | why |
 //! |---|---|---|---|
@@ -356,22 +367,25 @@
 //!
 //! - **Tags.** Twisted's calls have the tags 1, 2, 3 and so on, and it counts one-way calls too. Here the tag of a
 //!   call is a hexadecimal number as well, but those of calls that are made one after another are 1, 20001, 40001 and
-//!   so on. A peer that gives back the tag of each call sees no difference. A fake server in a test that counts the
-//!   calls, and answers the second one with `_answer` 2, is not understood.
+//!   so on. A peer that gives back the tag of each call sees no difference. But if a fake server in a test counts the
+//!   calls, and answers the second one with `_answer` 2, the answer belongs to no call.
 //! - **Limits.** Twisted has none. Here each connection has [`Limits`](crate::Limits). It reads no further while 1024
 //!   responders run, so a service with one long poll for each of 1500 things needs a greater
 //!   [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB or 16 384 pairs ends the
 //!   connection: see [`boxes`](field@crate::Limits::boxes).
 //! - **Texts of errors.** Where the text of a declared error is longer than 65 535 bytes, Twisted closes the
 //!   connection. Here it is cut, as that of a long command name.
+//! - **Unix sockets.** Twisted lets every user connect (mode 0666), unless it is given another mode.
+//!   `UnixSocketListener::bind` lets only its own user connect: give `bind_with_mode` the mode that the old service
+//!   has. There is no `wantPID`: a socket that a server left behind is replaced.
 //! - **Integers of over 4300 digits** can be in responses too, where Twisted answers with `UNKNOWN`.
-//! - **Paths that are relative**, or empty: Twisted makes them absolute, by the folder that its process is in. Here they
-//!   are what came.
+//! - **Paths that are relative**, or empty. Twisted makes them absolute, by the folder that its process is in. Here they
+//!   stay as they came.
 //! - **The end of the stream right behind a call.** Twisted drops the answer that it has not sent by then. Here a call
 //!   whose responder does not wait is answered.
 //! - **Bytes in clear text behind `StartTLS`.** Twisted takes a box that comes in one packet with `StartTLS` for a
-//!   call, and answers it over TLS. So anybody on the way could make calls that look protected. Here those bytes are
-//!   taken for TLS, and the handshake fails.
+//!   call, and answers it over TLS. So anybody in between could make calls that look protected. Here those bytes are
+//!   read as TLS, and the handshake fails.
 //! - **`StartTLS` again, over TLS.** Twisted answers it, and nothing changes. Here it fails with `UNKNOWN`.
 //!
 //! # Testing both sides
@@ -389,7 +403,7 @@
 //! Twisted's `amp.ListOf` cannot write lists of lists of boxes, of compressed values or of descriptors. It has no
 //! values over 65 535 bytes, no compressed values and no JSON. The package `amp-arguments` has classes for all of
 //! these: `pip install ./amp-arguments` installs it from this repository. Enums with fixed texts are `amp.Unicode()`
-//! in Twisted, or `OneOf` of that package. Keys are ASCII, since Twisted turns them into names in Python.
-//! `ampctl generate python` says where a schema has others, and what else classes cannot express. On the wire, the
-//! additions of this crate are things that any peer can refuse: the codes that tell that calls were not acted upon, and
-//! the command `_Schema`, which returns the schema if a service offers it.
+//! in Twisted, or `OneOf` of that package. Keys should be ASCII, since Twisted turns them into names in Python.
+//! `ampctl generate python` says where a schema has other keys, and what else classes cannot express. What this crate
+//! adds on the wire, any peer can refuse: the codes which say that a call was not acted upon, and the command
+//! `_Schema`, which returns the schema if a service offers it.
