@@ -53,7 +53,7 @@ pub trait Attachments {
     ///
     /// # Errors
     ///
-    /// When it cannot be staged.
+    /// When the attachment cannot be sent.
     fn attach(&mut self, attachment: Attachment) -> Result<u64, EncodeError>;
 
     /// Takes the received attachment with this ordinal.
@@ -63,13 +63,13 @@ pub trait Attachments {
     /// When there is none, or it was taken before.
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError>;
 
-    /// Returns what `Peer::of` makes a peer of, where there is a connection.
+    /// Returns the connection that `Peer::of` makes a peer of, if there is one.
     fn connection(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
     }
 
-    /// Leaves `carried` with the box that is being encoded. Where no connection is to queue that, it
-    /// is dropped at once.
+    /// Leaves `carried` with the box that is being encoded. If no connection is going to queue the box,
+    /// `carried` is dropped at once.
     fn carry(&mut self, carried: Box<dyn Carried>) {
         drop(carried);
     }
@@ -78,16 +78,16 @@ pub trait Attachments {
 /// Learns what becomes of a box that an argument is encoded into, and that carries this: see
 /// [`Proto::carry`](super::Proto::carry).
 ///
-/// Dropped before it was told that its box is queued, it learns so that the box was not and will not
-/// be. What is carried by a call is dropped when that is over: it was answered, or was given up.
-/// What is carried by an answer, or by a call that wants none, is dropped once that is queued.
+/// If it is dropped before it was told that its box is queued, the box was not queued and will not be. If the box
+/// is a call, this is dropped when the call was answered or given up. If it is an answer, or a call that wants
+/// none, this is dropped once the box is queued.
 pub trait Carried: Send {
-    /// Learns that the box is queued: it is sent, unless the connection ends. `is_call` says whether it
-    /// is a call that waits for its answer.
+    /// Learns that the box is queued. It is sent, unless the connection ends. `is_call` says whether it is a
+    /// call that waits for its answer.
     fn queued(&mut self, is_call: bool);
 
-    /// Learns that the peer has refused the call without a look at it, since it is
-    /// [closing](crate::RemoteError::is_closing): what it carries may be sent again.
+    /// Learns that the peer has refused the call unseen, since it is
+    /// [closing](crate::RemoteError::is_closing). The argument may be sent again.
     fn refused(&mut self) {}
 }
 

@@ -3,11 +3,11 @@
 use super::large::{Scheme, over_several_keys};
 use super::wrapper::wrapper;
 
-/// An argument over the keys `name`, `name.2`, `name.3`, and so on, each of whose values is
-/// compressed with zlib: what Evennia calls `Compressed`.
+/// An argument over the keys `name`, `name.2`, `name.3`, and so on. The value of each key is compressed with zlib.
+/// Evennia calls this `Compressed`.
 ///
-/// The value is cut first, every 65 535 bytes, and then each part is compressed. That is neither
-/// `Continued<Zlib<T>>`, which compresses first, nor read by it.
+/// The value is first cut into parts of 65 535 bytes, and then each part is compressed. `Continued<Zlib<T>>` is
+/// another form: it compresses first, and cannot read this one.
 ///
 /// ```
 /// use amp_core::Arguments;
@@ -25,12 +25,11 @@ use super::wrapper::wrapper;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A part that does not get shorter, and would be over 65 535 bytes once it is compressed, is cut
-/// in halves; parts of any length are read. What is received may inflate as far as with
-/// [`Zlib`](super::Zlib).
+/// If compression makes a part longer than 65 535 bytes, the part is cut in halves first. Parts of any length can be
+/// read. A received value may inflate as far as with [`Zlib`](super::Zlib).
 ///
-/// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
-/// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+/// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
+/// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `ContinuedZlib<Vec<T>>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContinuedZlib<T>(pub T);
 

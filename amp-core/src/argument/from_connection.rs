@@ -9,8 +9,8 @@ use super::{
 use crate::boxes::{BoxReader, BoxWriter, Value, ValueWriter};
 use crate::schema::{BoxSchema, WireTypes};
 
-/// An argument that is the connection's data of type `T`, such as who has logged in over it.
-/// Where the connection has none, decoding fails.
+/// An argument that is taken from the connection's data of type `T`, such as who has logged in over the connection.
+/// If the connection has none, decoding fails.
 ///
 /// ```
 /// use amp_core::Command;
@@ -26,11 +26,11 @@ use crate::schema::{BoxSchema, WireTypes};
 /// }
 /// ```
 ///
-/// The side that answers gives the account to `Connection::data`. What the side that calls puts
-/// into the field is not sent, so any value will do there.
+/// The side that answers gives the account to `Connection::data`. The side that calls may put any value into the
+/// field, since it is not sent.
 ///
-/// It is a field's own type, or inside of `Box` or `Arc`. There is always one, so it has no use
-/// for an `Option` or a default.
+/// Use it as the type of a field, also inside of `Box` or `Arc`. It always counts as present, so an `Option` of it or
+/// a default has no use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FromConnection<T>(pub T);
 

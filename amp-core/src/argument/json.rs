@@ -18,32 +18,42 @@ use crate::stack;
 
 /// Any type that `serde` knows, as JSON in a Unicode argument.
 ///
-/// It is written without white space and in ASCII, with the escapes of Python's `json.dumps`
-/// (`\u00e9`, and two of them for what lies above U+FFFF), because there are peers that decode
-/// nothing else. It is read with escapes and without. JSON has no infinities and NaNs, which are
-/// written as `null`, and one `null` for each `None` of an `Option<Option<T>>`. Twisted has no such
-/// argument: there it is an `amp.Unicode()`, with `json.loads` and `json.dumps` around it.
+/// It is written without white space and in ASCII, because some peers decode nothing else. The escapes are
+/// those of Python's `json.dumps`: `\u00e9`, and two of them for a character above U+FFFF. It is read with
+/// escapes and without. JSON has no infinities and NaNs: they are written as `null`. Each `None` of an
+/// `Option<Option<T>>` is the same `null`. Twisted has no such argument: use an `amp.Unicode()` there, with
+/// `json.loads` and `json.dumps` around it.
 ///
-/// Arrays and objects may be nested 64 deep; what is deeper is neither written nor read. What is made
-/// of the text counts as [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
+/// Arrays and objects may be nested 64 deep. Deeper ones are neither written nor read. The memory of the value
+/// that is read counts against [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
 ///
-/// Where a type has `#[serde(untagged)]`, `tag` or `flatten`, serde reads the text into a buffer first
-/// and the type from that, where nothing can be counted. So what is made of the buffer is estimated,
-/// by what is in it: a number or a text takes what it takes there, unless the buffered type itself is
-/// untagged and larger; a list of fractions such as `[1.5,2.5]` is one of numbers; any other list and each
-/// map is a row of 512 bytes; and `null`, `[]` and `{}` are rows of 1024 bytes, unless a number or a text
-/// beside them shows that they are small. Of each box 4096 rows are taken for no more than they show, and
-/// 1024 of those that show nothing. So boxes of some ten kilobytes are read whatever is in them, and in
-/// larger ones a row has to have some 50 bytes of text for the default limits.
+/// # Types that serde buffers
 ///
-/// What the estimate does not see is a type of more than that inside of such a type, and one that takes
-/// more memory than its text shows: an enum that is large and may be `"Empty"`, or an untagged one
-/// that may be `0`; a `Box` of any of these; a struct with `#[serde(default)]` whose first field is a
-/// fraction, as a list; and a map of large rows that is flattened into a struct in a list. Do not read
-/// those from peers that may be anybody.
+/// For a type with `#[serde(untagged)]`, `tag` or `flatten`, serde first reads the JSON into a buffer, and then
+/// makes the type from the buffer. The second step cannot be measured, so its memory is estimated from what the
+/// buffer holds:
 ///
-/// Such a type is read less deep where it is large: 1 MiB of stack is divided by what a
-/// level may take, which without optimisation is 24 times the type's length.
+/// - A number or a text counts as what it takes in the buffer, or as the size of the buffered type if that is
+///   untagged and larger.
+/// - A list of numbers with a fraction among them, such as `[1.5,2.5]`, counts as a list of numbers.
+/// - Any other list, and each map, counts as a row of 512 bytes.
+/// - `null`, `[]` and `{}` count as rows of 1024 bytes, unless a number or a text beside them shows that the
+///   elements are small.
+///
+/// In each box, 4096 rows count only as what they take in the buffer; a row with nothing in it uses up four of
+/// these. So a box of some ten kilobytes is read whatever it holds. In a larger one, with the default limits, each
+/// row needs some 50 bytes of JSON.
+///
+/// The estimate is too low for these types. Do not read them from peers that you do not trust:
+///
+/// - a type inside of a buffered type that is larger than its row counts;
+/// - a large enum that may be `"Empty"` or, if it is untagged, `0`;
+/// - a `Box` of any of these;
+/// - a struct with `#[serde(default)]` whose first field is a fraction, sent as a list;
+/// - a map of large rows that is flattened into a struct in a list.
+///
+/// A large buffered type may be nested less deep: the limit is 1 MiB of stack, divided by the stack that a level
+/// may take. Without optimisation, that is 24 times the size of the type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json<T>(pub T);
 

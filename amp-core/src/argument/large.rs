@@ -1,10 +1,10 @@
 //! Arguments over several keys: for values that are longer than the 65 535 bytes of one.
 //!
-//! AMP itself has no such thing. Its users have found three schemes, which do not read each other:
-//! the two that are here, and one that also compresses each part, `ContinuedZlib`. In all of them
-//! the value is cut into parts of 65 535 bytes, and a part that is missing is the end: what comes
-//! after a gap are keys like any others that are not known. So it is with the peers that speak
-//! them. Where [unknown keys are rejected](super::UnknownKeys), so are these.
+//! AMP itself has no such arguments. Its users have invented three forms, and none of them can read another:
+//! `Numbered` and `Continued`, which are here, and `ContinuedZlib`, which also compresses each part. Each form cuts
+//! the value into parts of 65 535 bytes. A reader stops at the first part that is missing. Keys behind such a gap
+//! are unknown keys: they are ignored, or refused if [unknown keys are rejected](super::UnknownKeys). Other
+//! implementations ignore them too.
 //!
 //! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
 
@@ -18,8 +18,8 @@ use super::zlib::{compress, read_inflated};
 use super::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 
-/// An argument over the keys `name.0`, `name.1`, and so on: what Calendar Server's twext and
-/// Flocker call a big argument.
+/// An argument over the keys `name.0`, `name.1`, and so on. Calendar Server's twext and Flocker call this a big
+/// argument.
 ///
 /// ```
 /// use amp_core::Arguments;
@@ -40,16 +40,16 @@ use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 ///
 /// An empty value has no key at all. So `Option<Numbered<T>>` reads an empty value as `None`.
 ///
-/// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
-/// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+/// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
+/// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `Numbered<Vec<T>>`.
 #[doc(alias("BigArgument", "chunks"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numbered<T>(pub T);
 
-/// An argument over the keys `name`, `name.2`, `name.3`, and so on: the community's `BigString`,
-/// which clj-amp speaks too.
+/// An argument over the keys `name`, `name.2`, `name.3`, and so on. This is the `BigString` of the Twisted
+/// community, and clj-amp speaks it too.
 ///
-/// A value of up to 65 535 bytes is written as it would be without the wrapper.
+/// A value of up to 65 535 bytes is written as without the wrapper.
 ///
 /// ```
 /// use amp_core::Arguments;
@@ -65,8 +65,8 @@ pub struct Numbered<T>(pub T);
 /// # Ok::<(), amp_core::EncodeError>(())
 /// ```
 ///
-/// It is a field's own type, or inside of `Option`, `Box` or `Arc`. Elsewhere, in a list say, it
-/// has no keys to spread over, and both encoding and decoding fail; a list goes inside of it.
+/// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
+/// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `Continued<Vec<T>>`.
 #[doc(alias = "BigString")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Continued<T>(pub T);

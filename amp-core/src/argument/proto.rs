@@ -107,15 +107,15 @@ impl<'a> Proto<'a> {
         f(&mut proto.with_decoded_bytes(decoded_bytes))
     }
 
-    /// Spends `bytes` of what decoding a box may take in memory. The hooks of an argument that
-    /// allocates more than the arguments which it is made of say so here, before they allocate.
+    /// Spends `bytes` of the memory that decoding a box may take. If an argument of yours allocates more than the
+    /// arguments that it is made of, its hooks call this before they allocate.
     ///
-    /// Lists, maps, texts and compressed values do so themselves. What they spend on a struct is its
-    /// size, for each element of the list that it is in.
+    /// Lists, maps, texts and compressed values do so themselves. A list spends the size of its element type for
+    /// each element.
     ///
     /// # Errors
     ///
-    /// When so much is not left: see [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
+    /// When less is left: see [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
     #[inline]
     pub fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
         self.budget.spend(bytes)
@@ -242,9 +242,8 @@ impl<'a> Proto<'a> {
         self.address
     }
 
-    /// Returns the value of type `T` that was attached to the connection as its data. What a call has that
-    /// came before TLS was started does not see what that has brought, as
-    /// [`Peer::get`](crate::Peer::get) says.
+    /// Returns the value of type `T` in the connection's data. An argument of a call that came before `StartTLS`
+    /// does not see the data that TLS has brought: see [`Peer::get`](crate::Peer::get).
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.extensions.seen(self.sees_late)
     }
@@ -252,12 +251,12 @@ impl<'a> Proto<'a> {
     /// Sends an attachment beside the box that is being encoded, and returns the ordinal by which
     /// the box must name it.
     ///
-    /// From the first attachment of a box until that is queued, other boxes with attachments wait
-    /// on this connection, since ordinals have the order of the wire. So a hook that has attached
-    /// something must not wait for another box with attachments on the same connection.
+    /// Ordinals follow the order of the boxes. So once a box has attached something, other boxes with attachments
+    /// wait on this connection until it is queued. A hook that has attached something must therefore not wait for
+    /// another box with attachments on the same connection.
     ///
-    /// Where a transport takes few at once, each byte of the box goes with some of them. A box that
-    /// has too few bytes for that ends the connection, so name each attachment on its own.
+    /// Some transports take only a few attachments with each byte. A box with fewer bytes than such a transport
+    /// needs ends the connection. So name each attachment by a value of its own.
     ///
     /// # Errors
     ///
@@ -296,11 +295,11 @@ impl<'a> Proto<'a> {
         self.attachments.connection()
     }
 
-    /// Leaves `carried` with the box that is being encoded, to be told when that is queued, and
-    /// dropped when it is not or when the call is over. So an argument that goes on with its
-    /// connection, as a stream does, learns whether it has arrived there.
+    /// Leaves `carried` with the box that is being encoded. It is told when the box is queued. It is dropped when
+    /// the call is over, or when the box is not queued. So an argument that outlives its box, as a stream does,
+    /// learns what becomes of the box.
     ///
-    /// It is told and dropped with nothing locked.
+    /// Nothing is locked while it is told or dropped.
     pub fn carry(&mut self, carried: Box<dyn Carried>) {
         self.attachments.carry(carried);
     }

@@ -32,15 +32,16 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// }
 /// ```
 ///
-/// A type that is on the wire what another one is derives it: `#[derive(Argument)] struct UserId(u64);` is a
-/// `u64` wherever it stands. By hand, a list of such a type is a `ListOf`, also where that of what it has is
-/// not, as of boxes and of bytes.
+/// If your type looks on the wire exactly like another type, derive this trait. With
+/// `#[derive(Argument)] struct UserId(u64);`, a `UserId` is written and read as a `u64` everywhere, in lists too.
+/// If you implement the trait by hand instead, a `Vec` of your type is always a `ListOf`. That matters around a
+/// struct that derives `Arguments`, whose `Vec` is an `AmpList`, and around a `u8`, whose `Vec` is a String.
 ///
-/// `proto` is the connection that the value is written for or came from: its peer's address, its
-/// data, and the attachments that travel beside its bytes.
+/// `proto` is the connection that the value is written for or came from: it has the peer's address, the
+/// connection's data, and the attachments that travel beside the bytes.
 ///
-/// What is read comes from a peer, who may mean harm: a hook that makes many bytes of few spends them
-/// first, with [`Proto::spend`].
+/// The bytes that are read come from a peer, who may mean harm. If a hook allocates much more memory than
+/// the value has bytes, it calls [`Proto::spend`] first.
 ///
 /// The hooks run on the task that calls or answers, with nothing locked, and must not block.
 /// A hook that panics fails its call, unless the program is built with `panic = "abort"`; whatever it
@@ -71,8 +72,8 @@ pub trait Argument: Sized {
     /// When the bytes are not the form of a value of this type.
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
 
-    /// Writes the argument to a box: one pair, unless this hook is implemented. An argument may
-    /// need several keys, which should begin with `name`, or none at all.
+    /// Writes the argument to a box. Unless you implement this hook, it writes one pair. If your argument needs
+    /// several keys, they should begin with `name`. It may also write nothing.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ pub trait Argument: Sized {
             .map_err(|error| error.at(name))
     }
 
-    /// Reads the argument from a box: the value of `name`, unless this hook is implemented.
+    /// Reads the argument from a box. Unless you implement this hook, it reads the value of `name`.
     ///
     /// # Errors
     ///
@@ -135,9 +136,8 @@ pub trait Argument: Sized {
         drop(Self::from_box(name, input, proto));
     }
 
-    /// Returns whether the argument is there at all, which decides what an `Option` of it is. An argument
-    /// that implements [`from_box`](Argument::from_box) for other keys than `name` implements this
-    /// as well.
+    /// Returns whether the box has the argument. If not, an `Option` of it is `None`. Implement this if your
+    /// [`from_box`](Argument::from_box) reads other keys than `name`.
     fn is_in(name: &str, input: &BoxReader<'_>) -> bool {
         input.ampbox().contains_key(name)
     }
@@ -148,17 +148,17 @@ pub trait Argument: Sized {
         false
     }
 
-    /// Returns what a value of this type is on the wire, for a [schema](crate::schema). Unless this is
-    /// implemented, all that is known of it is the type's path in the program.
+    /// Returns what a value of this type is on the wire, for a [schema](crate::schema). Unless you implement this,
+    /// the schema has only the type's path in the program.
     ///
-    /// A type that is written as another one says so: `types.of::<String>()`. A form of its own has
-    /// a name that both sides agree on: `WireType::named("Celsius")`.
+    /// If the type is written as another one, return that one: `types.of::<String>()`. If it has a form of its
+    /// own, return a name that both sides agree on: `WireType::named("Celsius")`.
     fn wire_type(_types: &mut WireTypes) -> WireType {
         WireType::unknown::<Self>()
     }
 
-    /// Returns what the argument is in a box, for a [schema](crate::schema): one that is required, with the
-    /// [`wire_type`](Argument::wire_type), unless this is implemented.
+    /// Returns what the argument is in a box, for a [schema](crate::schema). Unless you implement this, it is
+    /// required, and has the [`wire_type`](Argument::wire_type).
     fn box_schema(name: &str, types: &mut WireTypes) -> BoxSchema {
         BoxSchema::required(name, types.of::<Self>())
     }
