@@ -2,9 +2,8 @@
 //!
 //! Most types need no code. An enum without fields derives [`Argument`](macro@crate::Argument). A
 //! struct, or an enum whose variants have fields, derives [`Arguments`](macro@crate::Arguments).
-//! The table of [`argument`](crate::argument) has types of `std` and of other crates. Any other
-//! type implements [`Argument`](crate::Argument), whose hooks are those of Twisted: a value to and
-//! from its bytes.
+//! The table of [`argument`](crate::argument) has types of `std` and of other crates. For any other type, implement
+//! [`Argument`](crate::Argument). Its hooks are those of Twisted: they make bytes of a value, and a value of bytes.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +20,7 @@
 //!         _: &mut Proto<'_>,
 //!         out: &mut ValueWriter<'_>,
 //!     ) -> Result<(), EncodeError> {
-//!         // An error here fails the one call, before anything of it is sent.
+//!         // An error here fails this call only, before anything of it is sent.
 //!         if self.0 > 0xff_ffff {
 //!             return Err(EncodeError::custom("a colour has 24 bits"));
 //!         }
@@ -40,7 +39,7 @@
 //! #[derive(Command, Debug, PartialEq)]
 //! struct Paint {
 //!     color: Color,
-//!     others: Vec<Color>, // As an element of a list, too.
+//!     others: Vec<Color>, // It can be an element of a list, too.
 //!     border: Option<Color>,
 //! }
 //!
@@ -54,9 +53,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - A type of another crate gets its form from `#[amp(with = "module")]` on the field, as
-//!   [`Command`](macro@crate::Command) shows.
-//! - An argument that is spread over several keys, or has none, implements `to_box` and `from_box`:
-//!   see the example `custom_argument`.
-//! - A type that takes much more memory than its bytes asks for it first:
-//!   [`Proto::spend`](crate::Proto::spend).
+//! - For a type of another crate, put `#[amp(with = "module")]` on the field, as [`Command`](macro@crate::Command)
+//!   shows.
+//! - For an argument that has several keys or none, implement `to_box` and `from_box`: see the example
+//!   `custom_argument`.
+//! - If a value takes much more memory than it has bytes, call [`Proto::spend`](crate::Proto::spend) before you
+//!   allocate.

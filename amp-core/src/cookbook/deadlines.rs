@@ -9,14 +9,14 @@
 //! use std::time::Duration;
 //! use tokio::time::{Instant, sleep_until, timeout_at};
 //!
-//! /// Takes a while; the caller waits for so many milliseconds.
+//! /// Takes a while. The caller waits for no more than this many milliseconds.
 //! #[derive(Command)]
 //! struct Work {
 //!     within_ms: u64,
 //! }
 //!
 //! let work = async |_: Context, Work { within_ms }: Work| {
-//!     // The caller has given up then, and an answer would reach nobody.
+//!     // At the deadline, the caller gives up, and an answer would reach nobody.
 //!     let deadline = Instant::now() + Duration::from_millis(within_ms);
 //!     let long = sleep_until(Instant::now() + Duration::from_secs(60));
 //!     let _ = timeout_at(deadline, long).await;
@@ -33,15 +33,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - A timeout belongs to the caller's side, and is not on the wire. Where the responder should
-//!   know it, give the command an argument for the time that is left. Clocks differ, so a point in
-//!   time would not do.
-//! - The peer may have acted upon a call that timed out, or may do so later. Its answer is ignored
-//!   when it comes.
+//! - A timeout belongs to the caller's side, and is not on the wire. If the responder should know it, give the command
+//!   an argument for the time that is left, not for a point in time: clocks differ.
+//! - The peer may have acted upon a call that timed out, or may do so later. A late answer is ignored.
 //! - The timeout counts from the first poll of the call. So the time that a call waits for room in
 //!   a full queue counts too.
-//! - [`Peer::notify`](crate::Peer::notify) has the same timeouts while it waits for room. When one
-//!   is over, nothing was sent.
-//! - Whether the peer is there at all is another question:
-//!   [`Connection::idle_timeout`](crate::Connection::idle_timeout) and
-//!   [`Connection::ping`](crate::Connection::ping).
+//! - [`Peer::notify`](crate::Peer::notify) has the same timeouts while it waits for room. If it times out, nothing was
+//!   sent.
+//! - To find out whether the peer is there at all, use
+//!   [`Connection::idle_timeout`](crate::Connection::idle_timeout) or [`Connection::ping`](crate::Connection::ping).

@@ -1,7 +1,7 @@
-//! TLS, from the start or under way.
+//! TLS, from the start or later.
 //!
-//! From the start, a [`TlsListener`](crate::tls::TlsListener) takes the place of the listener, and
-//! [`tls::connect`](crate::tls::connect) that of `tcp::connect`:
+//! For TLS from the start, use a [`TlsListener`](crate::tls::TlsListener) around the listener, and
+//! [`tls::connect`](crate::tls::connect) instead of `tcp::connect`:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,8 +29,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! For a test, OpenSSL makes both files. The certificate vouches for itself, so clients take it for the
-//! authority that they trust:
+//! For a test, OpenSSL makes both files. The certificate is signed by its own key, so clients trust the certificate
+//! itself as an authority:
 //!
 //! ```sh
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=localhost \
@@ -38,17 +38,17 @@
 //!     -keyout key.pem -out certificate.pem
 //! ```
 //!
-//! Without `CA:FALSE` it makes the certificate of an authority, and clients refuse that as a server's.
-//! Without `subjectAltName` the certificate is for no name. `subjectAltName=IP:127.0.0.1` is for an address.
-//! Certificates that Twisted makes, by `selfSignedCert` or `signCertificateRequest`, are of X.509 version 1.
-//! A program with this crate cannot show them, and accepts those of a server by
-//! [`tls::dangerous`](crate::tls::dangerous) alone.
+//! Without `CA:FALSE`, OpenSSL makes the certificate of an authority, and clients refuse it as a server's. Without
+//! `subjectAltName`, the certificate is for no name. For an address, write `subjectAltName=IP:127.0.0.1`.
 //!
-//! Under way, by AMP's own `StartTLS`, for peers that begin in clear text. Anybody in between can
-//! read and change what was said before, and can take the call itself out: begin with TLS if you
-//! can. Anybody in between can also call, either side. So a connection that starts TLS under way has no
-//! responders before it but those that may be called in clear text. The others come with TLS: by
-//! [`Agreement::responders`](crate::tls::Agreement::responders) on the side that answers, and by
+//! Certificates that Twisted makes, by `selfSignedCert` or `signCertificateRequest`, are of X.509 version 1. A program
+//! with this crate cannot use them as its own. It accepts those of a server only by
+//! [`tls::dangerous`](crate::tls::dangerous).
+//!
+//! A connection can also change to TLS later, by AMP's own `StartTLS`. Before that, anybody in between can read and
+//! change what is said, can call either side, and can remove the `StartTLS` call itself. So begin with TLS if you can.
+//! Otherwise, give the connection at first only the responders that may be called in clear text. The others come with
+//! TLS: by [`Agreement::responders`](crate::tls::Agreement::responders) on the side that answers, and by
 //! [`StartTlsCall::responders`](crate::tls::StartTlsCall::responders) on the side that asks.
 //!
 //! ```
@@ -83,7 +83,6 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The certificate of the peer is data of the connection:
-//! [`PeerCertificates`](crate::tls::PeerCertificates). A server asks for one by
-//! [`ClientCertificates::Required`](crate::tls::ClientCertificates::Required). TLS carries no
-//! attachments, and so no descriptors.
+//! The peer's certificate is in the connection's data, as [`PeerCertificates`](crate::tls::PeerCertificates). To ask its
+//! clients for theirs, a server sets [`ClientCertificates::Required`](crate::tls::ClientCertificates::Required). TLS
+//! carries no attachments, and so no descriptors.

@@ -1,7 +1,7 @@
 //! Events, and what slows down their sender.
 //!
-//! A subscription is a call whose answer has a stream ([`StreamOf`]). The publisher keeps a sink
-//! for each subscriber. A sink waits while its own subscriber takes nothing, and for no other:
+//! A subscription is a call whose answer has a stream ([`StreamOf`]). The publisher keeps a sink for each subscriber. A
+//! sink waits while its subscriber takes nothing. Other sinks do not wait for that:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,7 +29,8 @@
 //!         loop {
 //!             match published.recv().await {
 //!                 Ok(change) => sink.send(change).await?,
-//!                 // Too slow for as many as are kept here: it is told, and may subscribe again.
+//!                 // It is too far behind. Dropping the sink ends its stream with an error, and it may
+//!                 // subscribe again.
 //!                 Err(RecvError::Lagged(_)) => return Ok(drop(sink)),
 //!                 Err(RecvError::Closed) => return sink.close().await,
 //!             }
@@ -57,19 +58,18 @@
 //!
 //! - **Order.** Each event arrives once, in order. A stream whose sink was dropped without being
 //!   closed fails with [`StreamError::Unfinished`].
-//! - **Back-pressure.** The publisher sends as many events ahead as the limits of the subscriber
-//!   say ([`Limits::stream_items`](field@crate::Limits::stream_items)). What happens with further
-//!   ones, the publisher decides. Here it keeps a thousand, and a slower subscriber loses its
-//!   subscription. With a [`watch`](tokio::sync::watch) in place of the `broadcast` it keeps only
-//!   the last, and nobody lags.
+//! - **Back-pressure.** The publisher sends as many events ahead as the limits of the subscriber say
+//!   ([`Limits::stream_items`](field@crate::Limits::stream_items)). It decides itself what happens to further events.
+//!   Here it keeps a thousand, and a slower subscriber loses its subscription. With a [`watch`](tokio::sync::watch) in
+//!   place of the `broadcast` it keeps only the last one, and a slow subscriber misses those before it.
 //! - **Acknowledgement.** [`SinkOf::close`] resolves when the subscriber has taken everything.
 //! - **Unsubscribing.** The subscriber drops the stream.
 //!
 //! # One-way commands
 //!
-//! [`Peer::notify`] sends an event that nobody has subscribed to. It is for events that are rare or
-//! may be dropped: it resolves once the event is queued, and nothing says how far the peer is
-//! behind. [Its documentation](crate::Peer::notify) says what becomes of too many.
+//! [`Peer::notify`] sends an event without a subscription. Use it for events that are rare or may be dropped: it
+//! resolves once the event is queued, and nothing says how far the peer is behind.
+//! [Its documentation](crate::Peer::notify) says what happens if there are too many.
 //!
 //! [`Peer::notify`]: crate::Peer::notify
 //! [`SinkOf::close`]: crate::streams::SinkOf::close

@@ -1,8 +1,7 @@
 //! A large file, as a stream of bytes.
 //!
-//! The side that has the file keeps a [`ByteSink`] and writes the file there; the other side reads
-//! a [`ByteStream`]. Neither side holds more of it than a window. Other calls get their turn in
-//! between. A slow reader slows down the writer:
+//! The side that has the file writes it to a [`ByteSink`]. The other side reads a [`ByteStream`]. Neither side holds
+//! more of the file than a window. Other calls get their turn in between. A slow reader slows down the writer:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,8 +26,8 @@
 //!     let len = file.metadata().await?.len();
 //!     let (mut sink, bytes) = ByteStream::pair();
 //!     tokio::spawn(async move {
-//!         // It fails when the other side has dropped the stream. A sink that is dropped before it is
-//!         // shut down leaves the bytes without an end, which is an error there.
+//!         // This fails when the other side has dropped the stream. If the sink is dropped before it is
+//!         // shut down, the other side gets an error in place of the end.
 //!         tokio::io::copy(&mut file, &mut sink).await?;
 //!         sink.shutdown().await
 //!     });
@@ -45,7 +44,7 @@
 //! bytes.read_to_end(&mut read).await?;
 //! assert_eq!((len, read), (1_000_000, vec![7; 1_000_000]));
 //!
-//! // Who has enough drops the stream.
+//! // A reader that has enough drops the stream.
 //! let Contents { bytes, .. } = peer.call_remote(ReadFile {}).await?;
 //! let mut beginning = Vec::new();
 //! bytes.take(10).read_to_end(&mut beginning).await?;
@@ -56,9 +55,8 @@
 //! - **The other way round**, a [`ByteStream`] in the command is an upload. The example `transfer`
 //!   has both, with progress.
 //! - **Without copies**: [`ByteSink::write_bytes`] and [`ByteStream::next_piece`].
-//! - Where nothing else is to be said on a connection,
-//!   [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over the stream, to be copied
-//!   with no boxes around it.
+//! - If a connection is for nothing but the file, [`Peer::switch_protocol`](crate::Peer::switch_protocol) hands over its
+//!   stream, and the file is sent without boxes around it.
 //! - Over a Unix socket, send the open file: `amp_unix::Descriptor`.
 //!
 //! [`ByteSink`]: crate::streams::ByteSink

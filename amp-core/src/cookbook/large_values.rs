@@ -1,7 +1,7 @@
 //! A list over 64 KiB, or any other large value.
 //!
-//! The value of a key has at most 65 535 bytes on the wire, and a longer one fails its call before
-//! anything is sent. [`Numbered`] and [`Continued`] spread a value over several keys:
+//! The value of a key has at most 65 535 bytes on the wire. A longer one fails its call before anything is sent.
+//! [`Numbered`] and [`Continued`] spread a value over several keys:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +33,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Nothing on the wire says which of them it is, so both sides have to know:
+//! Nothing on the wire says which of these forms it is, so both sides have to know:
 //!
 //! | argument | keys | who speaks it |
 //! |---|---|---|
@@ -42,8 +42,8 @@
 //! | `ContinuedZlib<T>` (feature `zlib`) | as `Continued`, each part compressed | Evennia |
 //! | `Zlib<T>` (feature `zlib`) | `name`, and no longer than 65 535 bytes once compressed | MAAS |
 //!
-//! With a peer that has none of them, the list goes in pieces. A command has an offset, and is
-//! called until a piece is empty:
+//! If the peer speaks none of them, send the list in pieces. Give the command an offset, and call it until a piece is
+//! empty:
 //!
 //! ```
 //! # use amp_core::{Arguments, CallError, Command, Peer};
@@ -70,8 +70,8 @@
 //! }
 //! ```
 //!
-//! All keys are in one box. [`BoxLimits`](crate::BoxLimits) says how large a box may be, and
-//! [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) what it may be in memory.
+//! All keys of a value are in one box. [`BoxLimits`](crate::BoxLimits) says how large a box may be, and
+//! [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) how much memory it may take once it is decoded.
 //!
 //! [`Numbered`]: crate::argument::Numbered
 //! [`Numbered<T>`]: crate::argument::Numbered

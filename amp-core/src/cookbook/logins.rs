@@ -1,7 +1,7 @@
 //! A login.
 //!
-//! A connection begins with responders for the login alone; the others take their place once the
-//! peer has proved itself:
+//! A connection begins with responders for the login alone. Once the peer has logged in, the other responders replace
+//! them:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,7 +42,7 @@
 //! let address = listener.local_addr()?;
 //! let server = amp_core::serve_with(listener, |connection| {
 //!     let login = Login::within(Duration::from_secs(5));
-//!     // Who has not logged in by then is closed.
+//!     // The connection of a peer that has not logged in by then is closed.
 //!     connection.responders(Responders::new(login.clone()).respond(authenticate)).login(login)
 //! });
 //! tokio::spawn(server);
@@ -54,12 +54,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - Before the login, a peer can call the responders that the connection begins with, and no
-//!   others. So anybody can call what is given to
-//!   [`Connection::responders`](crate::Connection::responders) there. Each connection has a login
-//!   of its own.
-//! - A secret that is sent belongs under TLS. The example `login` shows a login by challenge and
-//!   response, in which neither side tells the other what it knows.
+//! - Before the login, a peer can call only the responders that are given to
+//!   [`Connection::responders`](crate::Connection::responders). Anybody can call those.
+//! - Each connection needs a `Login` of its own.
+//! - Send secrets over TLS only. The example `login` shows a login by challenge and response, in which neither side
+//!   sends the secret.
 //! - With client certificates, TLS itself says who the peer is:
 #![cfg_attr(
     feature = "tls",
@@ -71,5 +70,5 @@
     doc = "  `tls::ClientCertificates` and `tls::PeerCertificates`, in the feature `tls`."
 )]
 //!   On a Unix socket the kernel does: `amp_unix::PeerCredentials`.
-//! - A client that connects again logs in in its hook: see
+//! - A client that connects again logs in by a hook: see
 //!   [`reconnecting`](crate::cookbook::reconnecting).

@@ -1,9 +1,8 @@
 //! Progress and cancellation.
 //!
-//! An answer is one box, so it does not show progress. Nor does a caller that drops its call tell
-//! the other side. So a caller that wants both gives the call the sink of a stream ([`SinkOf`]),
-//! and keeps the stream. Dropping the stream cancels the call: the sink says at once that nobody
-//! receives any more.
+//! An answer is one box, so it does not show progress. And if a caller drops its call, the other side is not told. So a
+//! caller that wants to see progress, or to cancel, sends the sink of a stream ([`SinkOf`]) with the call, and keeps
+//! the stream. Dropping the stream cancels the call: the sink says at once that nobody receives any more.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -81,11 +80,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - When the caller has gone, the job ends in the same way: the sink stops with its connection.
+//! - If the caller goes away, the job ends in the same way: the sink stops with its connection.
 //!   Without a stream, use [`Context::closed`](crate::Context::closed) or
 //!   [`Responders::end_with_connection`](crate::Responders::end_with_connection).
-//! - A job that outlives its call is a stream in the answer, whose last item is its outcome, and
-//!   whose errors are typed: [`SinkOf::fail`].
+//! - If a job outlives its call, put a stream into the answer. Its last item is the outcome of the job, and its errors
+//!   are typed: [`SinkOf::fail`].
 //!
 //! [`SinkOf`]: crate::streams::SinkOf
 //! [`SinkOf::fail`]: crate::streams::SinkOf::fail

@@ -23,26 +23,27 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - What the backend has said goes on as it is, errors too. Where there is no answer, the client gets `UNKNOWN`,
-//!   and the log says why. A proxy that passes calls on by itself does both with
+//! - **Answers.** The client gets the backend's answer unchanged, and its errors too. If there is no answer, the client
+//!   gets `UNKNOWN`, and the log says why. If the proxy makes the call itself, it gets the same from
 //!   [`ReceivedCall::handed_on`](crate::ReceivedCall::handed_on).
-//! - Responders for single commands stand beside the fallback, and come first: so a proxy answers some
-//!   calls itself.
-//! - Protocol switches are passed on too:
-//!   [`Responders::respond_switch_by_name`](crate::Responders::respond_switch_by_name), and
-//!   [`fallback_switch`](crate::Responders::fallback_switch). A plain `fallback` passes the call of a switch on as any
-//!   other: a backend that agrees (to `StartTLS`, say) then waits for the other protocol, on a connection that goes on
-//!   with boxes and is lost to all who share it. Where the backend has switches that are not passed on as such,
-//!   responders that refuse them stand beside the fallback.
-//! - Calls that the backend makes of the client go back the same way: its connection has a fallback that
-//!   passes them on to the client's `Peer`, with one connection to the backend for each client.
-//! - Clients do not share a connection to a backend that has [streams](crate::streams) or switches. The calls of streams
-//!   name them by numbers, which are those of one connection: between two that have no streams of their own they go
-//!   through as any other, and clients that share one act on each other's. A proxy that has streams with the backend
-//!   itself has another connection for them; over one with streams of its own,
-//!   [`pass_on`](crate::ReceivedCall::pass_on) answers the calls of streams with `NO_STREAM`.
-//! - An argument `_route`, which would choose a [route](crate::router) of the backend, is answered with `UNKNOWN` by
-//!   `pass_on`. A proxy that passes calls on with [`Peer::call_by_name`](crate::Peer::call_by_name) looks for both itself.
-//! - Descriptors are not in boxes. A proxy passes them on only if it has a schema of the commands that have
-//!   some: [`Responders::fallback_with`](crate::Responders::fallback_with), as in the example `proxy`. Both
-//!   connections have to be Unix sockets.
+//! - **Calls that the proxy answers itself.** Add responders for them. They come before the fallback.
+//! - **Calls back.** For calls from the backend to the client, give each client its own connection to the backend, and
+//!   give that connection a fallback which passes calls on to the client's `Peer`.
+//! - **Protocol switches.** Pass these on with
+//!   [`respond_switch_by_name`](crate::Responders::respond_switch_by_name) or
+//!   [`fallback_switch`](crate::Responders::fallback_switch). A plain `fallback` passes on such a call as any other. If
+//!   the backend agrees, it then expects the other protocol while the proxy goes on with boxes, and everybody who
+//!   shares that connection loses it. If the backend has switches that you do not pass on, such as `StartTLS`, add
+//!   responders to the proxy that refuse them.
+//! - **Streams.** Give each client its own connection to a backend that has [streams](crate::streams) or protocol
+//!   switches. Streams have numbers, and a number belongs to one connection, so clients that share a connection would
+//!   act on each other's streams. If the proxy itself has streams with the backend, give it another connection for
+//!   them: over a connection with streams of its own, [`pass_on`](crate::ReceivedCall::pass_on) answers the clients'
+//!   calls about streams with `NO_STREAM`.
+//! - **Routes.** `pass_on` answers a call that has an argument `_route` with `UNKNOWN`, since `_route` would choose a
+//!   [route](crate::router) of the backend.
+//! - A proxy that uses [`Peer::call_by_name`](crate::Peer::call_by_name) instead of `pass_on` has to check for calls
+//!   about streams and for `_route` itself.
+//! - **Descriptors** are not in boxes. To pass them on, a proxy needs a schema of the commands that have some:
+//!   [`Responders::fallback_with`](crate::Responders::fallback_with), as in the example `proxy`. Both connections have
+//!   to be Unix sockets.

@@ -1,7 +1,7 @@
 //! A client that stays connected.
 //!
-//! [`reconnect::Client`](crate::reconnect::Client) connects again whenever its connection ends, and
-//! makes each connection ready by a hook, where a login or a subscription belongs:
+//! [`reconnect::Client`](crate::reconnect::Client) connects again whenever its connection ends. A hook makes each new
+//! connection ready: put a login or a subscription there:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,12 +54,11 @@
 //! - Without [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection), calls fail
 //!   at once while there is no connection. Each call can choose:
 //!   `client.call_remote(..).wait_for_connection()`, `.fail_fast()`.
-//! - A call that is not `#[amp(idempotent)]` is not made again once the peer may have acted upon
-//!   it. It fails, and [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says
-//!   whether the peer certainly has not.
+//! - Once the peer may have acted upon a call that is not `#[amp(idempotent)]`, it is not made again. It fails, and
+//!   [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) says whether the peer certainly has not acted
+//!   upon it.
 //! - [`Client::watch`](crate::reconnect::Client::watch) shows when the connection comes and goes.
-//! - Where the hook starts TLS, the responders are given to
-//!   [`start_tls`](crate::Peer::start_tls), by `.responders(..)`: those of the
-//!   [`Connector`](crate::reconnect::Connector::responders) answer before that, in clear text, whoever
-//!   is on the way.
+//! - If the hook starts TLS, give the responders to [`start_tls`](crate::Peer::start_tls), by `.responders(..)`. Those
+//!   of the [`Connector`](crate::reconnect::Connector::responders) would answer anybody in between, in clear text,
+//!   before TLS has started.
 //! - The delays between attempts are [`Backoff`](crate::reconnect::Backoff).

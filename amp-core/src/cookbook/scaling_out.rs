@@ -1,9 +1,9 @@
 //! Calls over several machines, whose addresses come and go.
 //!
-//! A [`reconnect::Client`](crate::reconnect::Client) keeps a connection to each server. Tower's
-//! balancer chooses among those that are connected, by the number of calls that they have not
-//! answered. A stream of changes says which servers there are. Here it reads a file with an address
-//! on each line again and again; with DNS, [`tokio::net::lookup_host`] takes the place of the file.
+//! A [`reconnect::Client`](crate::reconnect::Client) keeps a connection to each server. Tower's balancer chooses among
+//! the connected servers by the number of calls that they have not answered yet. A stream of changes says which servers
+//! there are. Here it reads a file again and again, with an address on each line. For DNS, use
+//! [`tokio::net::lookup_host`] instead of the file.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tower::BoxError> {
@@ -36,7 +36,7 @@
 //!
 //! fn server(address: SocketAddr) -> Server {
 //!     let client = Connector::new(move || tcp::connect(address)).address(address).spawn();
-//!     // It is ready while it is connected, and its load is the number of calls that it waits for.
+//!     // It is ready while it is connected. Its load is the number of calls without an answer.
 //!     PendingRequests::new(ClientService::new(client), CompleteOnResponse::default())
 //! }
 //!
@@ -92,7 +92,7 @@
 //! let calls = ServiceBuilder::new()
 //!     .boxed_clone()
 //!     .timeout(Duration::from_secs(30))
-//!     .buffer(64) // It is a clone of this that each caller has.
+//!     .buffer(64) // Each caller has a clone of this.
 //!     .service(Balance::<_, NamedRequest>::new(changes));
 //! let calls = TypedCalls::new(calls);
 //!
@@ -100,8 +100,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! - While no server is connected, calls wait, as long as the timeout says.
-//! - A call whose connection is lost fails. The example `balance` puts tower's retry around the
-//!   balancer, for commands that are `#[amp(idempotent)]`, and loses none while servers come and
-//!   go.
-//! - Servers are as for one client: nothing of it is on the wire.
+//! - While no server is connected, calls wait until the timeout is over.
+//! - A call whose connection is lost fails. The example `balance` puts tower's retry around the balancer, for commands
+//!   that are `#[amp(idempotent)]`, and loses no call while servers come and go.
+//! - The servers need nothing special: none of this is on the wire.

@@ -47,26 +47,23 @@
 //! bank.begun.notified().await;
 //! stop.send(()).expect("the server runs");
 //!
-//! // The call that was begun is answered, then the connection ends, and the server with it.
+//! // The call that has begun is answered. Then the connection ends, and so does the server.
 //! bank.done.notify_one();
 //! assert_eq!(paying.await??.receipt, 17);
 //! server.await?;
 //! # Ok(()) }
 //! ```
 //!
-//! - Calls that come while the server waits for its responders are refused with a mark that they
-//!   were not acted upon. [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) knows
-//!   it, and a [`reconnect::Client`](crate::reconnect::Client) that waits makes such calls again by
-//!   itself.
-//! - [`Serve::stop_accepting_on`](crate::Serve::stop_accepting_on) comes before: new clients go
-//!   elsewhere while those that are connected leave by themselves.
+//! - Calls that come while the server waits for its responders are refused, with a mark that they were not acted upon.
+//!   [`CallError::is_safe_to_retry`](crate::CallError::is_safe_to_retry) is true of them, and a
+//!   [`reconnect::Client`](crate::reconnect::Client) that waits for a connection makes them again by itself.
+//! - [`Serve::stop_accepting_on`](crate::Serve::stop_accepting_on) is for the time before that: new clients go
+//!   elsewhere, while those that are connected leave by themselves.
 //! - [`Peer::close_gracefully`](crate::Peer::close_gracefully) ends one connection in this way, on
-//!   either side, also within a responder. A client that connects again has
-//!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully), and makes
-//!   no other connection after it.
-//!   [`Routes::close_gracefully`](crate::router::Routes::close_gracefully) ends a router, once each
-//!   of its conversations is over.
-//! - Events that are queued are still sent. What a responder does after its answer
-//!   ([`Responders::respond_then`](crate::Responders::respond_then)) is not waited for.
-//! - A listening socket that another process takes over loses no client at all: see the example
-//!   `socket_handoff`.
+//!   either side, also within a responder.
+//!   [`reconnect::Client::close_gracefully`](crate::reconnect::Client::close_gracefully) does so for a client that
+//!   connects again, which then stops connecting. [`Routes::close_gracefully`](crate::router::Routes::close_gracefully)
+//!   ends a router, once each of its conversations is over.
+//! - Events that are queued are still sent. The end does not wait for what a responder does after its answer
+//!   ([`Responders::respond_then`](crate::Responders::respond_then)).
+//! - If another process takes over the listening socket, no client is lost at all: see the example `socket_handoff`.

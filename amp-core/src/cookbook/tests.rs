@@ -1,7 +1,7 @@
 //! Tests without sockets.
 //!
-//! [`testing`](crate::testing) has what they need, with the feature `testing`. Everything is
-//! encoded and decoded as on a socket.
+//! The feature `testing` adds the module [`testing`](crate::testing). Everything in it is encoded and decoded as on a
+//! socket.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -30,10 +30,10 @@
 //! let sum = async |_: Context, Sum { a, b }: Sum| Ok::<_, NoError>(Total { total: a + b });
 //! let responders = Responders::new(()).respond(sum);
 //!
-//! // Without a peer of its own.
+//! // A responder, without a peer.
 //! assert_eq!(testing::call_remote(&responders, Sum { a: 1, b: 2 }).await?, Total { total: 3 });
 //!
-//! // With one, which can be called back.
+//! // With a peer, which can be called back.
 //! let (here, _there) = testing::pair(Responders::new(()), responders);
 //! assert_eq!(here.call_remote(Sum { a: 1, b: 2 }).await?, Total { total: 3 });
 //!
@@ -73,9 +73,8 @@
 //! # a_peer_that_says_nothing_is_given_up();
 //! ```
 //!
-//! - A test with [`testing::SchemaRecord`](crate::testing::SchemaRecord) fails when a change to a
-//!   command would break peers of other versions. One with
-//!   [`testing::Golden`](crate::testing::Golden) fails when its bytes change.
-//! - [`testing::check_transport`](crate::testing::check_transport) checks a transport of one's own.
-//! - Descriptors need a Unix socket; a pair of connected ones needs no file: see the cookbook of
-//!   `amp_unix`.
+//! - A test with [`testing::SchemaRecord`](crate::testing::SchemaRecord) fails when a change of a command would break
+//!   peers of other versions. A test with [`testing::Golden`](crate::testing::Golden) fails when the bytes of a call or
+//!   an answer change.
+//! - [`testing::check_transport`](crate::testing::check_transport) checks a transport of your own.
+//! - Descriptors need Unix sockets. A connected pair of them needs no file: see the cookbook of `amp_unix`.

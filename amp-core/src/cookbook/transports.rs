@@ -1,10 +1,10 @@
 //! A transport of your own, step by step.
 //!
-//! Whatever is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite) is a
-//! transport already, by [`Connection::new`](crate::Connection::new), and two halves are by
-//! [`Connection::from_halves`](crate::Connection::from_halves). A type that has other methods, or
-//! carries more than bytes, implements [`Transport`](crate::Transport). Here it is a stream of
-//! messages, as a WebSocket has; a pair of channels stands for one:
+//! For a type that is [`AsyncRead`](tokio::io::AsyncRead) and [`AsyncWrite`](tokio::io::AsyncWrite), there is
+//! [`Connection::new`](crate::Connection::new), and for two halves
+//! [`Connection::from_halves`](crate::Connection::from_halves). A type that has other methods, or carries more than
+//! bytes, implements [`Transport`](crate::Transport). Here it is a stream of messages, such as a WebSocket. In this
+//! example, a pair of channels takes its place:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,12 +23,12 @@
 //! struct Messages {
 //!     sender: PollSender<Bytes>,
 //!     receiver: mpsc::Receiver<Bytes>,
-//!     /// What there was no room for, of the last message.
+//!     /// The part of the last message that there was no room for.
 //!     rest: Bytes,
 //! }
 //!
 //! impl Transport for Messages {
-//!     // 1. Receive as much as there is room for, behind what the buffer has. 0 is the end.
+//!     // 1. Append to the buffer as much as it has room for. 0 bytes are the end.
 //!     fn poll_receive(
 //!         mut self: Pin<&mut Self>,
 //!         cx: &mut Context<'_>,
@@ -46,8 +46,8 @@
 //!         Poll::Ready(Ok(length))
 //!     }
 //!
-//!     // 2. Send some of what there is, and say how much that was. Nothing is taken while there is no
-//!     //    room, and somebody wakes the task when there is: `poll_reserve` has seen to that.
+//!     // 2. Send some of the bytes, and say how many. While there is no room, take nothing, and see to it
+//!     //    that the task is woken when there is: `poll_reserve` does so.
 //!     fn poll_send(
 //!         mut self: Pin<&mut Self>,
 //!         cx: &mut Context<'_>,
@@ -65,7 +65,7 @@
 //!         Poll::Ready(Ok(length))
 //!     }
 //!
-//!     // 3. Hand over what was held back. Nothing is, here.
+//!     // 3. Hand over what was held back. Here, nothing is held back.
 //!     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
 //!         Poll::Ready(Ok(()))
 //!     }
@@ -87,7 +87,7 @@
 //!     (messages(sender, near_end), messages(back, far_end))
 //! }
 //!
-//! // 5. Hold it against what a connection relies on, in a test.
+//! // 5. Check it in a test: it has to do all that a connection relies on.
 //! testing::check_transport(async || pair()).await;
 //! # Ok(()) }
 //! ```
@@ -95,12 +95,10 @@
 //! Then `Connection::with_transport(messages)` is a connection like any other. For a server,
 //! implement [`Listener`](crate::Listener), whose connections are made so.
 //!
-//! - The methods that are not here have defaults: where the peer is
-//!   ([`peer_address`](crate::Transport::peer_address)), and what makes a connection faster
-//!   ([`sends_on_any_task`](crate::Transport::sends_on_any_task)) or notice its end sooner
-//!   ([`has_peer_closed`](crate::Transport::has_peer_closed)).
-//! - Descriptors, or what else travels beside the bytes, are attachments: implement
-//!   [`attachment_kind`](crate::Transport::attachment_kind), keep their order, and send none later
-//!   than the first byte of theirs.
-//!   [`testing::check_attachments`](crate::testing::check_attachments) looks at that. For
-//!   descriptors there is `amp_unix::IUnixTransport`, which is less to implement.
+//! - The other methods have defaults. [`peer_address`](crate::Transport::peer_address) says where the peer is,
+//!   [`sends_on_any_task`](crate::Transport::sends_on_any_task) makes a connection faster, and by
+//!   [`has_peer_closed`](crate::Transport::has_peer_closed) it notices its end sooner.
+//! - Descriptors, and whatever else travels beside the bytes, are attachments. Implement
+//!   [`attachment_kind`](crate::Transport::attachment_kind), keep them in order, and send none later than the first
+//!   byte of its box. [`testing::check_attachments`](crate::testing::check_attachments) checks that. For descriptors,
+//!   `amp_unix::IUnixTransport` is less work.

@@ -1,14 +1,16 @@
 //! Seeing what happens: traces, metrics, and what is on the wire.
 //!
-//! Each call is a span of `tracing` on both sides, so events of a responder are within the call that it
-//! answers. All names are in [`observing`](crate::observing). With the crate `tracing-subscriber`,
+//! Each call is a span of `tracing` on both sides. So what a responder logs belongs to the call that it answers. All
+//! names are in [`observing`](crate::observing).
+//!
+//! To see spans and events on the terminal, add the crate `tracing-subscriber`:
 //!
 //! ```toml
 //! [dependencies]
 //! tracing-subscriber = { version = "0.3", features = ["env-filter"] }
 //! ```
 //!
-//! and, first of all in `main`,
+//! and begin `main` with this:
 //!
 //! ```
 //! # use amp_core::{Command, Responders, testing};
@@ -33,8 +35,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! shows the spans, what went wrong, and why connections ended. A [`WireLog`](crate::WireLog) shows
-//! the boxes of a connection. It hides the values that you name:
+//! It shows the calls, what went wrong, and why connections ended.
+//!
+//! A [`WireLog`](crate::WireLog) shows the boxes of a connection. It hides the values that you name:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,16 +69,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `metrics`, any exporter for the crate `metrics` has calls, durations, connections
-//! and bytes. It is installed before the first connection. With that feature of amp-core, and
+//! With the feature `metrics`, calls, durations, connections and bytes go to any exporter for the crate `metrics`.
+//! Install the exporter before the first connection. For Prometheus, add:
 //!
 //! ```toml
 //! [dependencies]
 //! metrics-exporter-prometheus = { version = "0.18", default-features = false }
 //! ```
 //!
-//! a program shows them where it likes; with that crate's feature `http-listener`, `install` in place of
-//! `install_recorder` serves them by HTTP on port 9000.
+//! `install_recorder` gives the program the text of the metrics, to show it where it likes. With that crate's feature
+//! `http-listener`, `install` serves them by HTTP on port 9000 instead.
 //!
 #![cfg_attr(feature = "metrics", doc = "```")]
 #![cfg_attr(not(feature = "metrics"), doc = "```ignore")]
@@ -101,6 +104,5 @@
 //! - **One connection**: [`Peer::counters`](crate::Peer::counters), and
 //!   [`Peer::running_responders`](crate::Peer::running_responders).
 //! - **An error with its causes**, on one line: [`Report`](crate::Report).
-//! - **A trace over several processes** is an argument of one's own, in a struct that commands
-//!   `#[amp(flatten)]`: it has the identifier of the caller's span, and the responder makes it the parent
-//!   of its own.
+//! - **A trace over several processes** needs an argument for the identifier of the caller's span, in a struct that
+//!   commands `#[amp(flatten)]`. The responder makes that span the parent of its own.
