@@ -51,18 +51,17 @@
 //! | `StreamOf`, `SinkOf`, `ByteStream`, `ByteSink` | [`Integer`](Value::Integer), which can be read only | a number |
 //! | Descriptor | [`Attachment`](Value::Attachment) | `{"attachment": 0}`, or what the program shows |
 //!
-//! Without its feature a value of such a type is an error that names the feature, both to write and to
-//! read: so no crate that has a feature changes what another one reads.
+//! If such a feature is missing, reading or writing a value of the type is an error that names the feature. So a
+//! crate that turns on a feature does not change how another crate reads.
 //!
-//! A Float is an `f64` here, which has about 16 digits: a [`Duration`](std::time::Duration), whose
-//! type writes more where it takes more, is as near as that.
+//! A Float is an `f64` here, with about 16 digits. A [`Duration`](std::time::Duration) may have more digits on the
+//! wire; its dynamic value has no more than these.
 //!
-//! Where the schema has cases, one value says by its text which of them the box is, and only that case's
-//! values are among the others.
+//! If the schema has cases, the text of one value says which case the box is, and only the values of that case are
+//! beside it.
 //!
-//! What is optional and not there is not among the [`Values`], and in JSON is left out or `null`.
-//! Keys that the schema does not have are not read, unless it says that it does not know them all:
-//! then they are `Bytes`.
+//! An optional value that is missing is not among the [`Values`]. In JSON it is left out, or `null`. Keys that are
+//! not in the schema are not read. But if the schema says that it does not know all keys, they are read as `Bytes`.
 
 mod decode;
 mod encode;

@@ -82,14 +82,13 @@ impl<E> CallError<E> {
         }
     }
 
-    /// Returns whether the call may be made again without being acted upon twice: nothing was sent,
-    /// or the peer has certainly not acted upon it.
+    /// Returns whether the call can be made again without the peer acting on it twice: nothing was sent, or the peer
+    /// says that it has not acted on it.
     ///
-    /// The peer says so when it refuses calls because it is about to close the connection
-    /// ([`RemoteError::is_closing`]): that is certain, and no proxy hands it on. And it says so
-    /// when it has no responder for the command ([`RemoteError::is_unhandled`]): there a proxy may
-    /// hand on what its backend has said, and has passed on the call before. A call that was
-    /// outstanding when the connection ended may have been acted upon.
+    /// The peer says so in two cases. It refuses calls because it is about to close the connection
+    /// ([`RemoteError::is_closing`]): that is certain, since no proxy passes this refusal on. Or it has no responder
+    /// for the command ([`RemoteError::is_unhandled`]): if the peer is a proxy, the backend may have said that, after
+    /// the proxy passed the call on. A call that was outstanding when the connection ended may have been acted on.
     #[doc(alias = "Retry")]
     pub fn is_safe_to_retry(&self) -> bool {
         match self {

@@ -33,15 +33,15 @@ pub(super) type BoxedError = Box<dyn Error + Send + Sync>;
 /// # assert!(read("/no/such/file").unwrap_err().declared().is_none());
 /// ```
 ///
-/// So a responder that makes the same call elsewhere hands on by `?` what that declares: the error
-/// of a [`CallError::Command`].
+/// So if a responder makes the same call to another peer and uses `?`, the error that the other peer declared
+/// ([`CallError::Command`]) is passed on.
 ///
-/// A cause is looked for because context is for this side. Code that adds `while opening the index`
-/// to a declared error says more in the log, and nothing else to the caller.
-/// Nothing of what stands around the declared error goes to the peer.
+/// A declared error keeps its code when other errors are wrapped around it. Such context, as
+/// `while opening the index`, goes to this side's log only. The peer gets the code and the description of the
+/// declared error, and nothing else.
 ///
-/// An `anyhow::Error` does not say what it was made of once it is boxed, which `?` does. A declared
-/// error is found in it below a context that was added, and otherwise where it is asked for before:
+/// With `anyhow`, a declared error is found if context was added to it. Without context, `?` hides what the
+/// `anyhow::Error` was made of, so take the declared error out first:
 ///
 /// ```
 /// # use amp_core::{CommandError, Failure};

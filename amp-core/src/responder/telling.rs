@@ -6,16 +6,20 @@ use super::question::Question;
 use crate::boxes::AmpBox;
 
 impl<S> Responders<S> {
-    /// Tells the peer why a call has failed with `UNKNOWN`, of the responders that the set has so far, the
-    /// fallback included: where the other side is one's own, or a test.
+    /// Tells the peer why a call has failed with `UNKNOWN`. This applies to the responders that the set has so far,
+    /// also to the fallback. Use it in tests, or if the peers are your own.
     ///
-    /// Without that the description of such a failure is `Unknown Error`, with the reference of the event in
-    /// this side's log. With it the cause stands behind that, as in the event, and is cut behind 1000 bytes: an
-    /// argument that is missing, or is no such value, by its name; a value of the response that is too
-    /// long, by its name and length; what the error of the responder says, with all of its causes; and
-    /// the message of a panic. Values that the peer has sent are not shown. What an error says may be for no
-    /// stranger's eyes: paths, addresses, parts of requests to others. Responders that are called by
-    /// `amp_core::testing::call_remote` or by a `Script` tell it anyway.
+    /// Without it, the peer gets only `Unknown Error`, and a reference to the event in this side's log. With it, the
+    /// cause follows, cut after 1000 bytes:
+    ///
+    /// - the name of an argument that is missing or cannot be read;
+    /// - the name and length of a value of the response that is too long;
+    /// - what the responder's error displays, with all its causes;
+    /// - the message of a panic.
+    ///
+    /// Values that the peer has sent are not shown. But an error may tell things that a stranger should not know,
+    /// such as paths, addresses, or parts of requests to others. `amp_core::testing::call_remote` and `Script` tell
+    /// causes in any case.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
