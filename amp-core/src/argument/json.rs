@@ -48,7 +48,7 @@ use crate::stack;
 ///
 /// - a type inside of a buffered type that is larger than its row counts;
 /// - a large enum that may be `"Empty"` or, if it is untagged, `0`;
-/// - a `Box` of any of these;
+/// - a large type in a `Box`, such as `Row(Box<Row>)` in an enum;
 /// - a struct with `#[serde(default)]` whose first field is a fraction, sent as a list;
 /// - a map of large rows that is flattened into a struct in a list.
 ///
