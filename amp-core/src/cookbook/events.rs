@@ -31,7 +31,7 @@
 //!                 Ok(change) => sink.send(change).await?,
 //!                 // It is too far behind. Dropping the sink ends its stream with an error, and it may
 //!                 // subscribe again.
-//!                 Err(RecvError::Lagged(_)) => return Ok(drop(sink)),
+//!                 Err(RecvError::Lagged(_)) => return Ok(()),
 //!                 Err(RecvError::Closed) => return sink.close().await,
 //!             }
 //!         }
