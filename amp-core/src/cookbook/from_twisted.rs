@@ -25,7 +25,8 @@
 //! | an overridden `locateResponder` or `lookupFunction` | [`Responders::fallback`](crate::Responders::fallback) |
 //! | an attribute of the protocol, `self.user`: one for each connection | the state of responders that [`serve_with`](crate::serve_with) makes for each connection: `Responders::new(Session::default())`, read by [`Context::state`](crate::Context::state) |
 //! | an attribute of the factory, `self.factory.users`: one for all | the state of responders that all connections of [`serve`](crate::serve) share |
-//! | a responder that returns a `Deferred` | an `async` function; all responders are |
+//! | a responder that returns a `Deferred` | an `async` function; all responders are. Those of several connections may run on several threads at once |
+//! | calls that wait, and are answered in their order (a `DeferredLock`) | [`Responders::one_at_a_time`](crate::Responders::one_at_a_time) |
 //! | `Factory`, `listenTCP`, endpoints that listen | [`serve`](crate::serve), [`serve_with`](crate::serve_with); `tls::TlsListener` for TLS, `amp_unix::UnixSocketListener` for Unix sockets |
 //! | `connectTCP`, endpoints that connect | [`tcp::connect`](crate::tcp::connect), `tls::connect`, `amp_unix::connect` |
 //! | `ReconnectingClientFactory`, `ClientService` | [`reconnect::Connector`](crate::reconnect::Connector) |
@@ -280,7 +281,8 @@
 //! # What failures look like from the other side
 //!
 //! After a failure that its command does not declare, Twisted closes the connection. By default this crate keeps the
-//! connection open, and its description of the failure is a reference to the log. If the clients of a service rely on
+//! connection open, and its description of the failure is a reference to the log. (Events of `tracing` are the log:
+//! [`watching`](super::watching) says how to see them.) If the clients of a service rely on
 //! the end of the connection, set [`FailurePolicy::Close`](crate::FailurePolicy::Close) with
 //! [`Connection::failure_policy`](crate::Connection::failure_policy). The connection is then closed where Twisted
 //! closes it, and the description is Twisted's `Unknown Error`, without a reference.
@@ -307,6 +309,7 @@
 //! | an argument does not decode | `UnknownRemoteError` | goes on |
 //! | the response is not what the client reads | whatever its argument raises | goes on |
 //! | there is no responder | `UnhandledCommand` | goes on |
+//! | `StartTLS` has no responder | `UnhandledCommand`; Twisted then sends no more calls on this connection, so the client has to close it | goes on |
 //! | a one-way call fails, by a declared error too | nothing | goes on |
 //! | a one-way call fails by an error that is `fatal` | nothing | is closed |
 //! | the service ends, and has not acted upon the call | `UnknownRemoteError`, whose description says so | is closed |

@@ -36,8 +36,8 @@
 //!   shares that connection loses it. If the backend has switches that you do not pass on, such as `StartTLS`, add
 //!   responders to the proxy that refuse them.
 //! - **Streams.** Give each client its own connection to a backend that has [streams](crate::streams) or protocol
-//!   switches. Streams have numbers, and a number belongs to one connection, so clients that share a connection would
-//!   act on each other's streams. If the proxy itself has streams with the backend, give it another connection for
+//!   switches. Then its streams go through `pass_on` as other calls do. Streams have numbers, and a number belongs to
+//!   one connection, so clients that share a connection would act on each other's streams. If the proxy itself has streams with the backend, give it another connection for
 //!   them: over a connection with streams of its own, [`pass_on`](crate::ReceivedCall::pass_on) answers the clients'
 //!   calls about streams with `NO_STREAM`.
 //! - **Routes.** `pass_on` answers a call that has an argument `_route` with `UNKNOWN`, since `_route` would choose a
