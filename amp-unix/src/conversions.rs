@@ -65,7 +65,7 @@ owners!(
 );
 becomes!(Stdio);
 
-/// Types of tokio, which must leave or enter the runtime, and the types of `std` they go through.
+/// Types of tokio, which must leave or enter the runtime, and the types of `std` that lie between.
 macro_rules! through_std {
     ($($tokio:ty, $std:ty;)*) => {$(
         /// The open file stays in non-blocking mode, for the peer as well.

@@ -2,8 +2,8 @@ use std::io;
 
 /// The errors of sending and receiving descriptors, in addition to the errors of the socket itself.
 ///
-/// Each but the last ends the connection: descriptors are counted in each direction, so if one were
-/// missing, every later one would be taken for another. A transport returns it as an [`io::Error`], and
+/// Each of them but the last ends the connection: descriptors are counted in each direction, so if one were missing,
+/// each later one would be taken for another. A transport returns the error as an [`io::Error`], and
 /// [`io::Error::downcast`] gets it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,9 +22,8 @@ pub enum DescriptorError {
         /// The length of the buffer in bytes.
         room: usize,
     },
-    /// A message brought control data of a kind that is not known here, which may have opened
-    /// descriptors that nothing owns. An option that was set on the socket asks the kernel for it;
-    /// a peer cannot send any.
+    /// A message brought control data of an unknown kind, which may have opened descriptors that nothing owns. A peer
+    /// cannot send such data: the kernel adds it if an option was set on the socket.
     #[error(
         "control data of an unknown kind came with a message (level {level}, type {kind}), and may \
          have opened descriptors: an option of the socket asks for it"
@@ -36,11 +35,11 @@ pub enum DescriptorError {
         kind: i32,
     },
     /// More descriptors of this user are on their way, sent and not yet received, than a process
-    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer, for
-    /// 10 seconds at most. Then its queued calls that have descriptors fail with
-    /// [`CallError::NotSent`](amp_core::CallError::NotSent), and answers become the error `UNKNOWN`,
-    /// but where a part of one was sent with descriptors that go in several messages: that ends the
-    /// connection. No connection has more than 128 on their way, unless one box names more.
+    /// may have open (`ETOOMANYREFS`, a rule of Linux). A connection waits until there are fewer, for 10 seconds at
+    /// most. Then its queued calls that have descriptors fail with
+    /// [`CallError::NotSent`](amp_core::CallError::NotSent), and its queued answers that have some become the error
+    /// `UNKNOWN`. But if the descriptors of a box go in several messages, and some were sent already, the connection
+    /// ends. No connection has more than 128 on their way, unless one box names more.
     #[error(
         "too many file descriptors are on their way: this user's processes have sent more than \
          RLIMIT_NOFILE that were not received yet"

@@ -1,14 +1,14 @@
 //! How many descriptors are on their way to a peer.
 
-/// How many descriptors are sent before it is asked whether the peer has received those before them.
-/// A write takes as many at once where many wait, so that two writes may be on their way.
+/// After this many descriptors, the next ones wait until the peer has received those before these. If many wait, a
+/// write takes this many at once, so two writes may be on their way.
 const HALF: usize = 64;
 
-/// What the kernel needs for a message beside its bytes, at least. Linux takes some 700 bytes.
+/// The memory that the kernel needs for a message beside its bytes, at least. Linux takes some 700 bytes.
 const MESSAGE: usize = 512;
 
-/// The descriptors that were sent to a peer which may not have received them yet: at most twice [`HALF`], but
-/// where one box names more.
+/// The descriptors that were sent to a peer which may not have received them yet: at most twice [`HALF`], unless one
+/// box names more.
 ///
 /// Linux counts those of all processes of a user, and refuses to send more once there are too many. So a peer
 /// that does not read is sent no more than these.

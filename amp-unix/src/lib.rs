@@ -33,7 +33,7 @@
 //! let peer = amp_unix::connect(&path).await?.spawn();
 //! let (mut reader, writer) = pipe()?;
 //! let Kept { file } = peer.call_remote(Keep { file: writer.into() }).await?;
-//! // It is the last one for that end of the pipe.
+//! // This is the last descriptor of that end of the pipe.
 //! drop(File::from(file));
 //! assert_eq!(reader.read(&mut [0])?, 0);
 //! # Ok(()) }
@@ -52,8 +52,8 @@
 //! - [`socketpair`] connects a parent and its child process by a socket, and [`child_pipes`] by two
 //!   pipes. [`inherited`] takes what a process was started with: pipes, sockets, and the sockets
 //!   that systemd listens on for it ([`AnyListener`]).
-//! - [`take_descriptors`] returns the descriptors that arrived around a protocol switch and that
-//!   nothing has named.
+//! - [`take_descriptors`] returns the descriptors that arrived around a protocol switch and that no
+//!   argument has claimed.
 //! - [`socket`] sends and receives descriptors on any Unix socket, for a transport of your own.
 //!
 //! # Who owns a descriptor

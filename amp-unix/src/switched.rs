@@ -8,9 +8,8 @@ use crate::Descriptor;
 /// The caller owns each of them, as if an argument had named it. Descriptors that are not taken are
 /// closed with `stream`.
 ///
-/// A transport that is no [`UnixTransport`](crate::UnixTransport) may have attachments of another
-/// kind. They are taken too, and dropped:
-/// [`take_attachments`](amp_core::Switched::take_attachments) gives them.
+/// A transport other than [`UnixTransport`](crate::UnixTransport) may have attachments of another kind. These are
+/// taken too, and dropped. [`take_attachments`](amp_core::Switched::take_attachments) returns them instead.
 #[must_use = "descriptors are closed when they are dropped"]
 pub fn take_descriptors(stream: &mut Switched) -> Vec<Descriptor> {
     let attachments = stream.take_attachments();

@@ -97,11 +97,11 @@ pub trait IUnixTransport: Send + 'static {
     /// Receives some bytes, and the descriptors that arrive with them.
     ///
     /// This appends the bytes to `buffer`, which has spare capacity, and the descriptors to
-    /// `descriptors`, in the order in which they were sent. It resolves to the number of bytes, which
-    /// is at least one until the peer sends nothing more, and 0 from then on.
+    /// `descriptors`, in the order in which they were sent. It resolves to the number of bytes. That is at least one,
+    /// or 0 once the peer sends nothing more.
     ///
-    /// Descriptors may be appended whatever is returned, so that a transport on which they arrive
-    /// apart from bytes need not keep them. After an error they are closed.
+    /// It may append descriptors whatever it returns, so a transport on which they arrive apart from bytes need not
+    /// keep them. After an error they are closed.
     ///
     /// Each descriptor must be close-on-exec, or every program that this process starts inherits it.
     /// Let the kernel set that flag as the descriptor arrives (`MSG_CMSG_CLOEXEC`). If it is set
@@ -155,10 +155,10 @@ pub trait IUnixTransport: Send + 'static {
         descriptors: &[BorrowedFd<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Waits until what was sent and the peer has not received takes at most so much memory in the
-    /// kernel, where each message takes its bytes and 512 more. A connection waits so before it has
-    /// more than 128 descriptors on their way. An `Ok` is not relied on: the next send says what is
-    /// wrong with the stream. The default implementation does not wait.
+    /// Waits until the messages that the peer has not received yet take at most this much memory in the kernel. Count
+    /// the bytes of each message and 512 more. A connection waits so before it has more than 128 descriptors on their
+    /// way. It does not rely on an `Ok`: if something is wrong with the stream, the next send says so. The default
+    /// implementation does not wait.
     ///
     /// # Errors
     ///
@@ -191,9 +191,8 @@ pub trait IUnixTransport: Send + 'static {
         false
     }
 
-    /// Returns whether the peer has closed its side, as far as that is known without receiving what
-    /// came before: see [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). `false`
-    /// by default.
+    /// Returns whether the peer has closed its side, if that is known before all that it sent was received: see
+    /// [`Transport::has_peer_closed`](amp_core::Transport::has_peer_closed). `false` by default.
     fn has_peer_closed(&self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
 //! A child process.
 //!
-//! [`socketpair`](crate::socketpair) makes a connection and its other end, which the child gets as
-//! its standard input. Here the child is this same program, started once more:
+//! [`socketpair`](crate::socketpair) makes a connection and its other end. The child gets that end as its standard
+//! input. Here the child is this same program, started once more:
 //!
 //! ```
 //! use amp_core::{Arguments, Command, Context, NoError, Responders};
@@ -21,15 +21,15 @@
 //!         Ok::<_, NoError>(Identity { pid: process::id() })
 //!     };
 //!     let responders = Responders::new(()).respond(identify);
-//!     // Until the parent closes the connection, or ends, however it does.
+//!     // This runs until the parent closes the connection, or ends in whatever way.
 //!     amp_unix::inherited::socket(0)?.responders(responders).run().await;
 //!     Ok(())
 //! }
 //!
 //! async fn parent() -> Result<(), Box<dyn std::error::Error>> {
 //!     let (connection, end) = amp_unix::socketpair()?;
-//!     // The command is dropped with the statement, and with it this process's copy of the child's end:
-//!     // as long as there is one, nobody sees that the child has gone.
+//!     // The command is dropped at the end of this statement, and with it this process's copy of the child's
+//!     // end. While such a copy is open, nobody notices that the child has gone.
 //!     let mut child = tokio::process::Command::new(std::env::current_exe()?)
 //!         .env("WORKER", "1")
 //!         .stdin(end)
@@ -52,9 +52,8 @@
 //! ```
 //!
 //! - The connection carries descriptors, both ways.
-//! - A child that dies ends the connection at once, and all calls to it fail.
-//! - A child that needs its standard input gets its end under another number, by the crate
-//!   `command-fds`: see [`socketpair`](crate::socketpair).
-//! - Some children speak over two pipes, as those of Twisted's `trial` and of `ampoule` do. The
-//!   parent starts them with [`child_pipes`](crate::child_pipes). A program is such a child itself
-//!   by [`inherited::pipes`](crate::inherited::pipes).
+//! - If the child dies, the connection ends at once, and all calls to the child fail.
+//! - If the child needs its standard input, pass its end under another number, by the crate `command-fds`: see
+//!   [`socketpair`](crate::socketpair).
+//! - Some children speak over two pipes, as those of Twisted's `trial` and of `ampoule` do. Start them with
+//!   [`child_pipes`](crate::child_pipes). To be such a child, use [`inherited::pipes`](crate::inherited::pipes).

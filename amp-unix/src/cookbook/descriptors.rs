@@ -1,7 +1,7 @@
 //! Open files as arguments, and who owns them.
 //!
-//! A [`Descriptor`](crate::Descriptor) is made of any open file, socket or pipe, and becomes one
-//! again. It owns what it is: the sender has given it away, and the receiver has it to drop.
+//! A [`Descriptor`](crate::Descriptor) is made from an open file, socket or pipe, and the receiver makes one of it
+//! again. It owns the open file: the sender gives it away, and the receiver closes it by dropping it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,7 +11,7 @@
 //! use std::io::{Read, Write};
 //! use std::path::PathBuf;
 //!
-//! /// Opens a file of the server's folder, whatever its length: nothing of it is copied.
+//! /// Opens a file of the server's folder. Nothing is copied, so it may have any length.
 //! #[derive(Command)]
 //! #[amp(response = Opened, error = OpenError)]
 //! struct Open {
@@ -41,12 +41,12 @@
 //!     }
 //!     let file = File::open(context.state().join(call.name));
 //!     let file = file.map_err(|_| Failure::Declared(OpenError::NoSuchFile))?;
-//!     // From here on it is the connection's, which closes it once the kernel has taken it.
+//!     // From here on it belongs to the connection, which closes it once the kernel has taken it.
 //!     Ok(Opened { file: file.into() })
 //! }
 //!
 //! async fn log_to(_: Context<PathBuf>, LogTo { file }: LogTo) -> Result<(), Failure<NoError>> {
-//!     // From here on it is this function's, which closes it when it returns.
+//!     // From here on it belongs to this function, which closes it when it returns.
 //!     File::from(file).write_all(b"hello from the server\n")?;
 //!     Ok(())
 //! }
@@ -64,18 +64,16 @@
 //! File::from(file).read_to_string(&mut text)?;
 //! assert_eq!(text, "to be read");
 //!
-//! // A file that is still needed here is sent as a duplicate, which is the same open file.
+//! // If the file is still needed here, send a duplicate, which is the same open file.
 //! let log = File::create_new(folder.path().join("log"))?;
 //! peer.call_remote(LogTo { file: Descriptor::duplicate(&log)? }).await?;
 //! assert_eq!(log.metadata()?.len(), 22);
 //! # Ok(()) }
 //! ```
 //!
-//! - The offset and the flags of a file belong to the open file, and so to both sides, as after
-//!   `dup`.
-//! - Only Unix sockets carry descriptors. Over TCP and under TLS the call fails, before anything is
-//!   sent.
+//! - Both sides share the offset and the flags of the open file, as after `dup`.
+//! - Only Unix sockets carry descriptors. Over TCP and over TLS the call fails before anything is sent.
 //! - [The documentation of the crate](crate#who-owns-a-descriptor) says what happens to descriptors
 //!   that nobody takes, and how many may wait.
-//! - A responder decides what a peer may open. See the example `privsep`, which does so below one
-//!   folder whatever links there are.
+//! - A responder has to decide what a peer may open. The example `privsep` opens only files below one folder,
+//!   whatever links there are.

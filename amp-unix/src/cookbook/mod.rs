@@ -1,5 +1,5 @@
-//! Recipes for descriptors and processes. Each is compiled and run with the tests of this crate. Those
-//! for everything else are in `amp_core::cookbook`.
+//! Recipes for descriptors and processes. Each is compiled and run with the tests of this crate. All other recipes
+//! are in `amp_core::cookbook`.
 //!
 //! | to | see |
 //! |---|---|

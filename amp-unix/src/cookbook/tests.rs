@@ -1,8 +1,8 @@
 //! Tests without socket files, with descriptors.
 //!
-//! [`amp_core::testing`], the feature `testing` of `amp-core`, connects peers in memory. Memory
-//! carries no descriptors, since those are the kernel's. A pair of connected sockets does. It has
-//! no file, no name, and nothing to clean up:
+//! [`amp_core::testing`], the feature `testing` of `amp-core`, connects peers in memory. Memory carries no
+//! descriptors, since those belong to the kernel. A pair of connected sockets carries them. It has no file, no name,
+//! and nothing to clean up:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +31,7 @@
 //! }
 //!
 //! let (peer, _there) = pair(Responders::new(()), responders())?;
-//! // A pipe shows that its other end was closed, and so that nothing leaks.
+//! // A pipe shows when its other end is closed, and so that nothing leaks.
 //! let (mut reader, writer) = pipe()?;
 //! peer.call_remote(LogTo { file: writer.into() }).await?;
 //! let mut text = String::new();
@@ -41,8 +41,8 @@
 //! ```
 //!
 //! [`check_transport`](amp_core::testing::check_transport) and
-//! [`check_attachments`](amp_core::testing::check_attachments) check a transport of one's own that
-//! carries descriptors. Its attachments are [`OwnedFd`](std::os::fd::OwnedFd)s:
+//! [`check_attachments`](amp_core::testing::check_attachments) check a transport of your own that carries
+//! descriptors. Its attachments are [`OwnedFd`](std::os::fd::OwnedFd)s:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
