@@ -4,8 +4,8 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A Boolean. It is written and read as exactly `True` or `False`: any other spelling is an
-/// error, as it is in Twisted.
+/// A Boolean. It is written and read as exactly `True` or `False`. Any other spelling is an error, as in
+/// Twisted.
 impl Argument for bool {
     #[inline]
     fn to_string_proto(

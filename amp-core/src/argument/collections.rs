@@ -1,7 +1,7 @@
-//! The collections of `std`, which are lists, and its pointers, which are what they point to.
+//! The collections of `std`, which are lists, and its pointers, which are written as what they point to.
 //!
-//! A list is what the elements' type says that it is: a String of `u8`, an `AmpList` of
-//! [`Arguments`](crate::Arguments), and a `ListOf` of anything else.
+//! The type of the elements decides what a list is on the wire: a list of `u8` is a String, a list of
+//! [`Arguments`](crate::Arguments) is an `AmpList`, and any other list is a `ListOf`.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -15,8 +15,7 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 /// The bytes that an `Arc` has in front of what it points to.
 const COUNTS: usize = size_of::<Arc<()>>() * 2;
 
-/// What becomes of the budget when a `Vec` is made into another collection, for a number of elements
-/// and the size of one.
+/// What is spent of the budget when a `Vec` is made into another collection, for a number of elements of one size.
 struct Moved {
     /// What is spent before.
     beside: usize,
@@ -92,13 +91,12 @@ collections! {
     [T: Argument] Box<[T]>, nothing;
     /// A list.
     [T: Argument] Arc<[T]>, to_an_arc;
-    /// A list in ascending order. It is read in any order, and what comes more than once is in
-    /// the set once.
+    /// A list in ascending order. It is read in any order. An element that comes more than once is in the set once.
     [T: Argument + Ord] BTreeSet<T>, to_a_tree;
 }
 
-/// A list. It is written in ascending order, so that equal sets are the same bytes. It is read in
-/// any order, and what comes more than once is in the set once.
+/// A list. It is written in ascending order, so that equal sets are the same bytes. It is read in any order. An
+/// element that comes more than once is in the set once.
 impl<T: Argument + Hash + Ord, S: BuildHasher + Default> Argument for HashSet<T, S> {
     fn to_string_proto(
         &self,
@@ -119,8 +117,7 @@ impl<T: Argument + Hash + Ord, S: BuildHasher + Default> Argument for HashSet<T,
     }
 }
 
-/// A list of exactly `N` elements: another number of them is an error. A `[u8; N]` is a String of
-/// exactly `N` bytes.
+/// A list of exactly `N` elements. Any other number is an error. A `[u8; N]` is a String of exactly `N` bytes.
 impl<T: Argument, const N: usize> Argument for [T; N] {
     fn to_string_proto(
         &self,
@@ -143,7 +140,7 @@ impl<T: Argument, const N: usize> Argument for [T; N] {
 
 macro_rules! pointers {
     ($($pointer:ident, $counts:expr;)*) => { $(
-        /// What it points to.
+        /// The argument that it points to.
         impl<T: Argument> Argument for $pointer<T> {
             fn to_string_proto(
                 &self,

@@ -1,10 +1,9 @@
 //! `DateTime`: a date and a time of day with a fixed offset from UTC, in exactly 32 bytes:
 //! `2010-06-25T16:46:37.000001-05:30`.
 //!
-//! What is written is exactly what Twisted writes, which gives UTC a minus: `-00:00`. What is read
-//! is what Twisted reads, by position: each number as Python's `int` reads it, so that ` 7`, `+7`
-//! and `1_0` are numbers, and any ASCII in the place of a separator. A date or a time that does
-//! not exist is refused, and so is an offset of a day or more.
+//! It is written exactly as Twisted writes it, with a minus for UTC: `-00:00`. It is read as Twisted reads it, by
+//! position. Each number is read as by Python's `int`, so ` 7`, `+7` and `1_0` are numbers. A separator may be any
+//! ASCII character. A date or a time that does not exist is refused, and so is an offset of a day or more.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,10 +15,10 @@ use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 use crate::shorten::Shortened;
 
-/// A point in time, as a date and a time of day with the offset that they have from UTC.
+/// A point in time: a date and a time of day, and their offset from UTC.
 ///
-/// It is the argument for those who use no crate for dates. It knows no calendar beyond whether a
-/// date exists; the features `chrono`, `jiff` and `time` make arguments of those crates' types.
+/// Use it if you use no crate for dates. It checks whether a date exists, and knows no more of the calendar. With
+/// the features `chrono`, `jiff` and `time`, the types of those crates are arguments.
 ///
 /// ```
 /// use amp_core::argument::DateTime;
@@ -38,15 +37,15 @@ use crate::shorten::Shortened;
 /// assert_eq!("2010-06-25T16:46:37.000001-05:30".parse(), Ok(sent));
 /// ```
 ///
-/// Two of them are equal when all their fields are. One that does not exist, such as the 30th of
-/// February, cannot be written and is never read.
+/// Two of them are equal when all their fields are equal. A date that does not exist, such as the 30th of February,
+/// cannot be written and is never read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DateTime {
     /// From 1 to 9999.
     pub year: u16,
     /// From 1 to 12.
     pub month: u8,
-    /// From 1 to 31, as far as the month goes.
+    /// From 1 to the last day of the month.
     pub day: u8,
     /// From 0 to 23.
     pub hour: u8,
@@ -61,7 +60,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Returns whether there is such a date and time. Others cannot be written.
+    /// Returns whether this date and time exist. Others cannot be written.
     pub fn exists(&self) -> bool {
         (1..=9999).contains(&self.year)
             && (1..=self.days_of_month()).contains(&self.day)
@@ -128,7 +127,7 @@ pub struct DateTimeError {
     seen: Shortened,
 }
 
-/// Reads what is read from the wire, which is what is displayed.
+/// Reads the form on the wire, which is also what `Display` writes.
 impl FromStr for DateTime {
     type Err = DateTimeError;
 

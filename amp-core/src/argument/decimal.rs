@@ -1,9 +1,9 @@
 //! Decimal: a number in base ten, with its precision, as Python's `decimal` writes it.
 //!
-//! What is written is exactly Python's `str(Decimal)`: `1.50`, `1E+2`, `0E-7`, `-0`, `Infinity`,
-//! `NaN`, `-sNaN123`. What is read is what Python's `Decimal` reads: also a point without digits
-//! before or behind it, an exponent where none is needed, words in upper and lower case, a `+`,
-//! underscores anywhere, and white space around the whole.
+//! It is written exactly as Python's `str(Decimal)`: `1.50`, `1E+2`, `0E-7`, `-0`, `Infinity`, `NaN`, `-sNaN123`. It
+//! is read as Python's `Decimal` reads it. That also takes a point without digits before or behind it, an exponent
+//! where none is needed, words in upper and lower case, a `+`, underscores anywhere, and white space around the
+//! whole.
 
 mod numbers;
 
@@ -19,11 +19,10 @@ const MAX_ADJUSTED: i64 = 999_999_999_999_999_999;
 /// The smallest exponent of a [`Decimal`]'s last digit, which is that of Python on 64 bits.
 const MIN_EXPONENT: i64 = -1_999_999_999_999_999_997;
 
-/// A decimal number that keeps its precision: what Python's `decimal.Decimal` is on the wire.
+/// A decimal number that keeps its precision, as Python's `decimal.Decimal` does.
 ///
-/// It is a sign, digits and a power of ten, or an infinity, or a NaN that may signal and carry
-/// digits. It is read from text and displayed as text in Python's forms, and does no arithmetic:
-/// convert it to a type that does.
+/// It is a sign, digits and a power of ten, or an infinity, or a NaN, which may signal and have digits. It is read from
+/// text and displayed as text in Python's forms. It does no arithmetic: convert it to a type that does.
 ///
 /// ```
 /// use amp_core::argument::{Decimal, DecimalError};
@@ -33,7 +32,7 @@ const MIN_EXPONENT: i64 = -1_999_999_999_999_999_997;
 /// assert_eq!(price.to_string(), "12.50");
 /// assert_eq!(f64::try_from(&price)?, 12.5);
 ///
-/// // These are equal as numbers, and not of the same precision.
+/// // These are equal as numbers, but have not the same precision.
 /// assert_ne!("1E+2".parse::<Decimal>()?, Decimal::from(100));
 /// assert_eq!(i32::try_from(&"1E+2".parse::<Decimal>()?)?, 100);
 /// # Ok::<(), DecimalError>(())
@@ -63,7 +62,7 @@ pub enum DecimalKind {
     SignallingNan,
 }
 
-/// The reason why there is no [`Decimal`], or none of another type for it.
+/// The reason why something is no [`Decimal`], or a [`Decimal`] no number of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecimalError {
@@ -90,8 +89,8 @@ impl Decimal {
         Self { negative, kind, digits: String::new(), exponent: 0 }
     }
 
-    /// Returns the number `digits` times ten to the power of `exponent`, or the negative of it. Zeros in
-    /// front of the digits mean nothing and are left out.
+    /// Returns the number `digits` times ten to the power of `exponent`, or the negative of it. Zeros in front of the
+    /// digits are left out.
     ///
     /// # Errors
     ///
@@ -123,8 +122,8 @@ impl Decimal {
         self.negative
     }
 
-    /// Returns the digits of a number, without zeros in front: `0` for zero. Those that a NaN carries,
-    /// which may be none. None for an infinity.
+    /// Returns the digits of a number, without zeros in front (`0` for zero), or the digits of a NaN, which may be none.
+    /// An infinity has none.
     pub fn digits(&self) -> &str {
         &self.digits
     }

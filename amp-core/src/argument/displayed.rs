@@ -1,8 +1,7 @@
 //! Types whose form on the wire is what they display: Unicode.
 
-/// Implements `Argument` for types that are read with `FromStr`: each is given with its name in
-/// messages, which has its article, and with the bytes of memory that are allocated for each byte of
-/// its text.
+/// Implements `Argument` for types that are read with `FromStr`. Beside each type stand its name in messages, with an
+/// article, and the bytes of memory that are allocated for each byte of its text.
 macro_rules! displayed {
     ($($(#[$docs:meta])* $displayed:ty: $name:literal $(, $per_byte:literal for each byte)?;)*) => { $(
         $(#[$docs])*

@@ -1,8 +1,8 @@
 //! `Duration`: seconds, as a Float.
 //!
-//! They are written exactly, with as many digits behind the point as it takes, and one at least:
-//! `90.0`, `0.000000001`. Python's `float` reads that, to the nearest float, and its `Decimal` exactly.
-//! Read is any Float that Python writes, such as `1e-05`, rounded to a nanosecond.
+//! They are written exactly, with as many digits behind the point as needed, and at least one: `90.0`, `0.000000001`.
+//! Python's `float` reads the nearest float, and its `Decimal` reads the exact value. Any Float that Python writes can
+//! be read, such as `1e-05`. It is rounded to a nanosecond.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -15,9 +15,8 @@ use crate::schema::{WireType, WireTypes};
 /// 2^64 seconds, as it stands: how precise a power is, is not specified.
 const TOO_LONG: f64 = 18_446_744_073_709_551_616.0;
 
-/// A Float: seconds, in Python `timedelta.total_seconds()` and `timedelta(seconds=...)`. Up to a
-/// nanosecond it is exact. A negative or infinite number, and one of more than 2^64 seconds, are
-/// errors.
+/// A Float: seconds, in Python `timedelta.total_seconds()` and `timedelta(seconds=...)`. It is exact to a nanosecond. A
+/// negative or infinite number is an error, and so is one of more than 2^64 seconds.
 impl Argument for Duration {
     fn to_string_proto(
         &self,

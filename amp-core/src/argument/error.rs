@@ -5,13 +5,12 @@ use std::fmt;
 use crate::boxes::{BoxError, Value};
 use crate::shorten::Shortened;
 
-/// The cause of an error that an argument of a user's own reports.
+/// The cause of an error that a user's argument reports.
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// A value that cannot be written, and which argument it is.
 ///
-/// It fails the one call or answer that it belongs to. Nothing of that was sent, and the
-/// connection goes on.
+/// It fails its call or answer only. Nothing of that was sent, and the connection goes on.
 #[doc(alias = "TooLong")]
 #[derive(Debug)]
 pub struct EncodeError {
@@ -33,10 +32,10 @@ pub enum EncodeErrorKind {
         /// The length of the element in bytes.
         len: usize,
     },
-    /// `None` stands where AMP has no way to say that nothing is there: in a list.
+    /// `None` is in a list, where AMP has no form for it.
     #[error("an absent value has no form here")]
     Absent,
-    /// `Some(None)`, which is written as `None` is, and would be read as that.
+    /// The value is `Some(None)`, which would be written and read like `None`.
     #[error("an absent value inside of `Some` would be read as `None`")]
     SomeAbsent,
     /// Boxes and lists are nested in each other too often.
@@ -54,13 +53,12 @@ pub enum EncodeErrorKind {
     /// The value has no form on the wire.
     #[error("{what} cannot be written: {seen}")]
     Unwritable {
-        /// The kind of value, with its article and, where it is not plain, the reason: `a path that
-        /// is not UTF-8`.
+        /// The kind of value, with its article and, if it is not obvious, the reason: `a path that is not UTF-8`.
         what: &'static str,
         /// The value, shortened.
         seen: Shortened,
     },
-    /// Boxes and lists are nested in each other so that writing them takes too much stack.
+    /// Boxes and lists are nested in each other, and writing them would take too much stack.
     #[error("boxes are nested so deep that they take more than {limit} bytes of stack")]
     TooMuchStack {
         /// The number of bytes that may be taken.
@@ -89,13 +87,13 @@ pub enum EncodeErrorKind {
         /// The kind of the value, with its article.
         seen: &'static str,
     },
-    /// The error that an argument of a user's own reports, in its own words.
+    /// The error that a user's argument reports, in its own words.
     #[error(transparent)]
     Custom(Cause),
 }
 
 impl EncodeError {
-    /// Creates an error of an argument of one's own.
+    /// Creates an error of an argument of your own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
         EncodeErrorKind::Custom(cause.into()).into()
     }
@@ -189,8 +187,7 @@ pub enum DecodeErrorKind {
     /// The key is not there and the argument is not optional.
     #[error("missing")]
     Missing,
-    /// The box has a key that is no argument's, and such keys are
-    /// [rejected](super::UnknownKeys::Reject).
+    /// The box has a key that belongs to no argument, and such keys are [rejected](super::UnknownKeys::Reject).
     #[error("the key {key} is unknown")]
     UnknownKey {
         /// The first such key, shortened.
@@ -232,10 +229,10 @@ pub enum DecodeErrorKind {
         /// The key, shortened.
         seen: Shortened,
     },
-    /// A box inside of a value is not one.
+    /// The bytes of a box inside of a value are not a box.
     #[error(transparent)]
     Box(#[from] BoxError),
-    /// Bytes follow where one box should be all.
+    /// Bytes follow behind the one box that should be all.
     #[error("{len} bytes follow the box")]
     Trailing {
         /// The number of them.
@@ -247,8 +244,8 @@ pub enum DecodeErrorKind {
         /// The number of values that may be inside of each other.
         limit: usize,
     },
-    /// Boxes and lists are nested in each other's values so that reading them takes too much stack:
-    /// fewer levels than [`TooDeep`](Self::TooDeep) says, of structs with many fields.
+    /// Boxes and lists are nested in each other's values, and reading them would take too much stack. They have fewer
+    /// levels than [`TooDeep`](Self::TooDeep) says, but structs with many fields.
     #[error("lists or boxes are nested so deep that they take more than {limit} bytes of stack")]
     TooMuchStack {
         /// The number of bytes that may be taken.
@@ -261,14 +258,14 @@ pub enum DecodeErrorKind {
         /// The number of bytes that may be taken.
         limit: usize,
     },
-    /// The integers of a box that have more digits than Python reads have too many of them together:
-    /// reading them takes long.
+    /// The integers of a box that have more digits than Python reads have too many digits together: reading them would
+    /// take long.
     #[error("integers of more than 4300 digits have more than {limit} digits together")]
     TooManyDigits {
         /// The number of digits that they may have.
         limit: usize,
     },
-    /// The argument is data of the connection, which has none of that type.
+    /// The argument is data of the connection, and the connection has none of that type.
     #[error("the connection has no data of type {expected}")]
     NoData {
         /// The Rust type.
@@ -280,7 +277,7 @@ pub enum DecodeErrorKind {
         /// The kind of attachment that was to be received.
         what: &'static str,
     },
-    /// No attachment with this ordinal is there to take.
+    /// There is no attachment with this ordinal to take.
     #[error("{}", unclaimable_message(*ordinal, *received))]
     Unclaimable {
         /// The ordinal, counted from 0.
@@ -294,13 +291,13 @@ pub enum DecodeErrorKind {
         /// The kind of value that has no form.
         what: &'static str,
     },
-    /// The error that an argument of a user's own reports, in its own words.
+    /// The error that a user's argument reports, in its own words.
     #[error(transparent)]
     Custom(Cause),
 }
 
 impl DecodeError {
-    /// Creates an error of an argument of one's own.
+    /// Creates an error of an argument of your own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
         DecodeErrorKind::Custom(cause.into()).into()
     }
@@ -330,7 +327,7 @@ impl DecodeError {
         self
     }
 
-    /// Creates the error that a value is not `expected`, since there is no such box in it.
+    /// Creates the error that a value is not `expected`, since it has no such box.
     pub(crate) fn of_box_inside(error: BoxError, expected: &'static str, value: Value<'_>) -> Self {
         match error {
             // Here it is not the peer that speaks something else.
@@ -410,8 +407,8 @@ fn unclaimable_message(ordinal: u64, received: u64) -> String {
     }
 }
 
-/// What an error holds, on the heap: results are then as small as what they are mostly, and so are the
-/// frames of functions that have one for each field.
+/// What an error holds, on the heap. So results are as small as their values, and so are the frames of functions that
+/// have a result for each field.
 #[derive(Debug)]
 struct Inner<K> {
     path: Path,

@@ -1,13 +1,13 @@
 //! Float: a number as Python writes it.
 //!
-//! What is written is exactly Python's `repr`: the shortest decimal that reads as the same number,
-//! with an exponent below 0.0001 and from `1e+16` on, and otherwise with a point: `1.0`, `-0.0`,
-//! `1e-05`, `inf`, `-inf`. Every NaN is written `nan`: its sign and payload are lost.
+//! It is written exactly as Python's `repr`: the shortest decimal that is read as the same number. Below 0.0001 and from
+//! `1e+16` on it has an exponent, and otherwise a point: `1.0`, `-0.0`, `1e-05`, `inf`, `-inf`. Every NaN is written
+//! `nan`: its sign and payload are lost.
 //!
-//! What is read is what Python's `float` reads: with or without a point, digits before it, digits
-//! behind it, or an exponent; `inf`, `infinity` and `nan` in upper and lower case; a sign; single
-//! underscores between digits; and white space around the whole. Anything else is refused,
-//! hexadecimal for example. Too large a number is infinite and too small a one is zero.
+//! It is read as Python's `float` reads it: with or without a point, digits before it, digits behind it, or an
+//! exponent; `inf`, `infinity` and `nan` in upper and lower case; a sign; single underscores between digits; and white
+//! space around the whole. Anything else is refused, such as hexadecimal. A number that is too large becomes infinite,
+//! and one that is too small becomes zero.
 
 use std::fmt::{self, Write};
 
@@ -47,9 +47,9 @@ impl Argument for f64 {
     }
 }
 
-/// A Float. Since AMP's has the precision of an `f64`, it is written as the `f64` of exactly its
-/// value, so that `0.1_f32` is `0.10000000149011612`. What is read is rounded to an `f32`; a
-/// number that an `f64` can hold and that is too large for an `f32` is an error.
+/// A Float. AMP's Float has the precision of an `f64`, so this is written as the `f64` of exactly its value:
+/// `0.1_f32` is `0.10000000149011612`. A received Float is rounded to an `f32`. A number that an `f64` can hold, and
+/// that is too large for an `f32`, is an error.
 impl Argument for f32 {
     fn to_string_proto(
         &self,

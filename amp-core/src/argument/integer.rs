@@ -1,10 +1,9 @@
 //! Integer: a decimal number in ASCII.
 //!
-//! What is written is what Python writes: digits, with a `-` before them where there is a need.
-//! What is read is what Python's `int` reads: also a `+`, zeros in front, single underscores
-//! between digits, and white space around the whole. So ` +1_000\n` is 1000, and `-0` is 0.
-//! Anything else is refused, `1.0` and `0x10` for example, and so is a number that does not fit
-//! into the Rust type. Unlike Python's, the number of digits is not limited.
+//! It is written as Python writes it: digits, with a `-` before them if it is negative. It is read as Python's `int`
+//! reads it. That also takes a `+`, zeros in front, single underscores between digits, and white space around the whole.
+//! So ` +1_000\n` is 1000, and `-0` is 0. Anything else is refused, such as `1.0` and `0x10`, and so is a number that
+//! does not fit into the Rust type. Unlike in Python, the number of digits has no limit.
 
 use std::num::NonZero;
 

@@ -1,6 +1,6 @@
 //! Maps: an `AmpList` whose boxes have the keys `key` and `value`.
 //!
-//! AMP has no map of its own. In Twisted this one is
+//! AMP has no maps of its own. In Twisted this map is
 //! `AmpList([(b"key", ...), (b"value", ...)])`.
 
 use std::collections::{BTreeMap, HashMap};

@@ -6,8 +6,8 @@ use crate::schema::{BoxSchema, WireType, WireTypes};
 
 /// An argument that may be absent. An empty value is not absent: it is decoded.
 ///
-/// In a list, where there is no key to leave out, `None` is an error of encoding. So is
-/// `Some(None)` of an `Option<Option<T>>`: there is one way to be absent.
+/// In a list there is no key to leave out, so `None` is an error of encoding there. So is `Some(None)` of an
+/// `Option<Option<T>>`: there is only one way to be absent.
 impl<T: Argument> Argument for Option<T> {
     fn to_string_proto(
         &self,

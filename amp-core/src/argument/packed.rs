@@ -7,10 +7,10 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// An IP address or network as its bytes, the highest first: what MAAS sends.
+/// An IP address or network as bytes, the highest first, as MAAS sends it.
 ///
-/// An IPv4 address has 4 bytes and an IPv6 address 16. A network of the crate `ipnet` (feature
-/// `ipnet`) has one more, the length of its prefix.
+/// An IPv4 address has 4 bytes and an IPv6 address 16. A network of the crate `ipnet` (feature `ipnet`) has one more:
+/// the length of its prefix.
 ///
 /// ```
 /// use amp_core::Arguments;

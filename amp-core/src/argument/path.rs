@@ -9,7 +9,7 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A Path. One that is not UTF-8 is an error of encoding.
+/// A Path. If it is not UTF-8, encoding it is an error.
 impl Argument for PathBuf {
     fn to_string_proto(
         &self,

@@ -1,7 +1,7 @@
-//! String, which in AMP means bytes: the bytes themselves.
+//! String: bytes, as they are. In AMP, a String is not a text.
 //!
-//! `Vec<u8>`, `[u8; N]`, `Box<[u8]>` and the other collections of `u8` are Strings too: they are
-//! lists whose elements are [bytes](super::integer).
+//! `Vec<u8>`, `[u8; N]`, `Box<[u8]>` and the other collections of `u8` are Strings too, as lists whose elements are
+//! [bytes](super::integer).
 
 use bytes::Bytes;
 
@@ -9,17 +9,16 @@ use super::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A received value may keep a box of this size, in bytes, and a larger one if it is at least a
-/// quarter of it. So what a peer sends in one argument of a large box does not keep the others.
+/// A received value may keep a box of this size in memory, in bytes, and a larger box if the value is at least a quarter
+/// of it. So one small value does not keep a large box.
 const KEPT_BOX: usize = 128 << 10;
 
-/// A String: any bytes. They share the memory of the buffer that they were received into, with
-/// other boxes perhaps, all of which is kept for as long as they are: 512 KiB, or their box if that
-/// is larger. But out of a box of at most 62 bytes all is copied, and out of one of more than 128 KiB what is
-/// less than a quarter of it; and
-/// while values keep 2 MiB of large buffers that a connection has made within a second or so, more
-/// is received into small ones. From 32 KiB on bytes are also [sent](ValueWriter::put_bytes) without
-/// being copied.
+/// A String: any bytes. Received bytes share the memory of the buffer that they were received into, perhaps with other
+/// boxes. The whole buffer is kept as long as they are: 512 KiB, or their box if that is larger. There are three
+/// exceptions. Out of a box of at most 62 bytes, everything is copied. Out of a box of more than 128 KiB, values of less
+/// than a quarter of it are copied. And while values keep 2 MiB of large buffers that a connection has made within a
+/// second or so, more is received into small ones. Bytes of 32 KiB and more are also
+/// [sent](ValueWriter::put_bytes) without being copied.
 impl Argument for Bytes {
     #[inline]
     fn to_string_proto(

@@ -6,8 +6,8 @@ use super::{Argument, DateTime, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A `DateTime`, written in UTC and read with any offset. What is below a microsecond is cut off. A
-/// year outside of 1 to 9999 is an error of encoding.
+/// A `DateTime`, written in UTC and read with any offset. Anything below a microsecond is cut off. A year outside of 1 to
+/// 9999 is an error of encoding.
 impl Argument for SystemTime {
     fn to_string_proto(
         &self,

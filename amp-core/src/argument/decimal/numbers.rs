@@ -27,8 +27,8 @@ impl From<f64> for Decimal {
     }
 }
 
-/// The same number. A number that no float is exactly, as `0.1`, is an error, and so is a NaN that
-/// a float does not tell from others. For the nearest float, parse what the `Decimal` displays.
+/// The same number. A number that no float can hold exactly, such as `0.1`, is an error, and so is any NaN other than
+/// `NaN`. For the nearest float, parse the text that the `Decimal` displays.
 impl TryFrom<&Decimal> for f64 {
     type Error = DecimalError;
 

@@ -7,7 +7,7 @@ use crate::argument::{self, Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A `DateTime`. What is below a microsecond is cut off. An offset with seconds or of a day, a leap second,
+/// A `DateTime`. Anything below a microsecond is cut off. An offset with seconds or of a day, a leap second,
 /// and a year outside of 1 to 9999 are errors of encoding.
 impl Argument for DateTime<FixedOffset> {
     fn to_string_proto(
@@ -44,7 +44,7 @@ impl Argument for DateTime<FixedOffset> {
 }
 
 /// A `DateTime`, written with the offset of UTC. It is read with any offset, as the same point in
-/// time. What is below a microsecond is cut off. A leap second and a year outside of 1 to 9999 are
+/// time. Anything below a microsecond is cut off. A leap second and a year outside of 1 to 9999 are
 /// errors of encoding.
 impl Argument for DateTime<Utc> {
     fn to_string_proto(

@@ -16,7 +16,7 @@ pub(super) struct DateFields {
 }
 
 impl DateFields {
-    /// Writes the date, which messages show as `seen`. What is below a microsecond is cut off.
+    /// Writes the date, which messages show as `seen`. Anything below a microsecond is cut off.
     pub(super) fn write(
         &self,
         seen: &impl fmt::Display,

@@ -9,8 +9,8 @@ use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A `DateTime`, with the offset that its time zone has at this point in time: the zone's name has
-/// no form on the wire. It is read with a time zone of this fixed offset. What is below a
+/// A `DateTime`, with the offset that the time zone has at this point in time. The zone's name has no form on the wire.
+/// It is read with a time zone of this fixed offset. What is below a
 /// microsecond is cut off. An offset with seconds or of a day, and a year outside of 1 to 9999 are errors of
 /// encoding.
 impl Argument for Zoned {
@@ -45,8 +45,8 @@ impl Argument for Zoned {
 }
 
 /// A `DateTime`, written with the offset of UTC. It is read with any offset, as the same point in
-/// time. What is below a microsecond is cut off, so that the time before 1970 is rounded down as
-/// the time after it is. A year outside of 1 to 9999 is an error of encoding.
+/// time. Anything below a microsecond is cut off: a time is rounded down, before 1970 too. A year outside of 1 to
+/// 9999 is an error of encoding.
 impl Argument for Timestamp {
     fn to_string_proto(
         &self,

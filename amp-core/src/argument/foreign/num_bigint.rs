@@ -1,10 +1,9 @@
 //! The integers of `num-bigint`: Integers of any size that fits into one value.
 //!
-//! The time is quadratic in the number of digits, so no more than 65 535 are read, which is what
-//! one value has room for: also inside of what can be longer, such as `Numbered` and `Zlib`.
-//! Python reads and writes at most 4300 digits unless it is told otherwise
-//! (`sys.set_int_max_str_digits`). The integers of a box that have more have 1 048 576 digits together
-//! at most, which take a sixth of a second.
+//! The time is quadratic in the number of digits, so no more than 65 535 are read. That is what one value has room for,
+//! and the limit is the same inside of longer values, such as `Numbered` and `Zlib`. Python reads and writes at most 4300
+//! digits unless it is told otherwise (`sys.set_int_max_str_digits`). The integers of a box that have more digits than
+//! that may have 1 048 576 digits together, which take a sixth of a second.
 
 use num_bigint::{BigInt, BigUint};
 

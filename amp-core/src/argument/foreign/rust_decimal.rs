@@ -6,9 +6,9 @@ use crate::argument::{self, Argument, DecimalError, DecimalKind, DecodeError, En
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A Decimal. It has at most 28 digits behind the point and 96 bits without it: a number beyond
-/// that is an error, and so are infinities and NaNs. `1E+2` is read as `100`, which is the same
-/// number with another precision: for that, take [`amp_core::argument::Decimal`][1].
+/// A Decimal. It has at most 28 digits behind the point, and 96 bits without the point. A number beyond that is an error,
+/// and so are infinities and NaNs. `1E+2` is read as `100`, which is the same number with another precision. To keep the
+/// precision, use [`amp_core::argument::Decimal`][1].
 ///
 /// [1]: argument::Decimal
 impl Argument for Decimal {
@@ -42,7 +42,7 @@ impl From<Decimal> for argument::Decimal {
     }
 }
 
-/// The same number. One that does not fit, and what is no number, are errors.
+/// The same number. A number that does not fit is an error, and so are infinities and NaNs.
 impl TryFrom<&argument::Decimal> for Decimal {
     type Error = DecimalError;
 

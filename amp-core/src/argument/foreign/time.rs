@@ -7,7 +7,7 @@ use crate::argument::{Argument, DecodeError, EncodeError, Proto};
 use crate::boxes::{Value, ValueWriter};
 use crate::schema::{WireType, WireTypes};
 
-/// A `DateTime`. What is below a microsecond is cut off. An offset with seconds or of a day, and a year outside
+/// A `DateTime`. Anything below a microsecond is cut off. An offset with seconds or of a day, and a year outside
 /// of 1 to 9999 are errors of encoding.
 impl Argument for OffsetDateTime {
     fn to_string_proto(

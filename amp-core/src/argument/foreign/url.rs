@@ -5,8 +5,7 @@ use url::Url;
 use crate::argument::displayed::displayed;
 
 displayed! {
-    /// Unicode: an absolute URL, in the form that the URL Standard gives it, which may not be the
-    /// one that was received.
+    /// Unicode: an absolute URL, in the form of the URL Standard, which may differ from the received form.
     Url: "a URL", 6 for each byte;
 }
 
