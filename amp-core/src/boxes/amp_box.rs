@@ -12,9 +12,8 @@ use crate::shorten::Shortened;
 
 /// A box: a map from keys to values, both of them bytes.
 ///
-/// A received box of more than 62 bytes shares the buffer that it was read into; finding a value in a box
-/// copies nothing.
-/// Keys are unique: of a received key that comes twice the last value counts, as in Twisted.
+/// A received box of more than 62 bytes shares the buffer that it was read into. Finding a value in a box copies
+/// nothing. Keys are unique: if a received key comes twice, the last value counts, as in Twisted.
 ///
 /// ```
 /// use amp_core::AmpBox;
@@ -84,7 +83,7 @@ impl AmpBox {
         Ok(ampbox)
     }
 
-    /// Reads the box at the beginning of `bytes`; it and what follows share their memory.
+    /// Reads the box at the beginning of `bytes`, and takes it off. The box and the rest share their memory.
     ///
     /// # Errors
     ///

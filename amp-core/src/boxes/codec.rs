@@ -4,10 +4,10 @@ use tokio_util::codec;
 
 use super::{AmpBox, BoxError, BoxLimits, Decoder};
 
-/// Boxes over `tokio_util::codec`: with it, `Framed` makes a stream and a sink of boxes out of
-/// anything that reads and writes.
+/// A codec of boxes for `tokio_util::codec`: with it, `Framed` makes a stream and a sink of boxes out of anything that
+/// reads and writes.
 ///
-/// It speaks boxes only. Calls and answers are [`Connection`](crate::Connection)'s.
+/// It knows boxes only. For calls and answers, use a [`Connection`](crate::Connection).
 #[derive(Debug)]
 pub struct BoxCodec {
     decoder: Decoder,

@@ -5,9 +5,8 @@ use super::{AmpBox, BoxError, BoxLimits};
 
 /// Finds the boxes in a stream of bytes, however it is cut into pieces.
 ///
-/// It remembers how far it has looked, so the work is linear in the bytes even when they come one
-/// at a time. Keep one decoder to one stream. After an error it must not be used any more: where
-/// the next box begins is unknown.
+/// It remembers how far it has looked, so the work is linear in the bytes even when they come one at a time. Use one
+/// decoder for one stream. After an error, do not use it any more: nothing says where the next box begins.
 #[doc(alias("BinaryBoxProtocol", "parse"))]
 #[derive(Debug)]
 pub struct Decoder {
@@ -26,21 +25,21 @@ impl Decoder {
         self.scan.begin_anew();
     }
 
-    /// Takes the next box off the front of `buffer`, which must begin where the last one ended
-    /// and must only have grown since the last call. `None` means that the box is not all there.
+    /// Takes the next box off the front of `buffer`. The buffer must begin where the last box ended, and since the last
+    /// call it must only have grown. `None` means that the box is not complete yet.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a box, or one over a limit; before it is all there if that is
-    /// already certain.
+    /// When the bytes are not a box, or are a box over a limit. If that is certain earlier, the error comes before the
+    /// box is complete.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<AmpBox>, BoxError> {
         let Some(found) = self.scan.next(buffer)? else { return Ok(None) };
         Ok(Some(AmpBox::take(&found, buffer)))
     }
 
-    /// Returns where the next box ends, for whoever wants its bytes as they came. `buffer` is as for
-    /// [`decode`](Decoder::decode), and the caller takes the box off its front. `None` means that the box
-    /// is not all there.
+    /// Returns where the next box ends, for a caller that wants its bytes as they came. `buffer` is as for
+    /// [`decode`](Decoder::decode), and the caller takes the box off its front. `None` means that the box is not
+    /// complete yet.
     ///
     /// # Errors
     ///
@@ -49,8 +48,8 @@ impl Decoder {
         Ok(self.scan.next(buffer)?.map(|found| found.end))
     }
 
-    /// Returns how many bytes must be in the buffer before [`decode`](Decoder::decode) gets any
-    /// further: all of the box's next pair and its end, as far as their lengths are known.
+    /// Returns how many bytes must be in the buffer before [`decode`](Decoder::decode) gets any further: the next pair of
+    /// the box and the end behind it, as far as their lengths are known.
     pub fn needed(&self) -> usize {
         self.scan.needed
     }

@@ -6,8 +6,7 @@ use crate::shorten::Shortened;
 
 /// The bytes of one received value, borrowed from the box that they came in.
 ///
-/// It reads as a byte slice. [`to_bytes`](Value::to_bytes) keeps it beyond the box, without copying
-/// what is large.
+/// It can be read as a byte slice. [`to_bytes`](Value::to_bytes) keeps it beyond the box, and does not copy large values.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
     bytes: &'a [u8],
@@ -27,8 +26,8 @@ impl<'a> Value<'a> {
         self.bytes
     }
 
-    /// Returns the bytes, on their own. Where the box was received, and has more than 62 bytes, they share the
-    /// buffer that it came in, and are copied otherwise.
+    /// Returns the bytes, to keep them. If the box was received and has more than 62 bytes, they share its buffer.
+    /// Otherwise they are copied.
     pub fn to_bytes(&self) -> Bytes {
         match self.shared {
             Some(buffer) => buffer.slice_ref(self.bytes),

@@ -32,10 +32,9 @@ impl<'a> ValueWriter<'a> {
         self.out.buffer.put_slice(bytes);
     }
 
-    /// Appends bytes, which need not be copied: in a box that a connection sends, those of 32 KiB
-    /// and more stay where they are, and the memory that they are part of is kept until they are
-    /// sent. Smaller ones are copied, and so are all inside of a value that has a form of its own,
-    /// such as a compressed one, or that goes into a buffer.
+    /// Appends bytes, if possible without copying them. In a box that a connection sends, 32 KiB and more stay where they
+    /// are, and the memory that they are part of is kept until they are sent. Fewer bytes are copied. So are all bytes
+    /// inside of a value that has a form of its own, such as a compressed one, or that goes into a buffer.
     #[inline]
     pub fn put_bytes(&mut self, bytes: &Bytes) {
         self.out.put_bytes(bytes);
@@ -85,7 +84,7 @@ impl<'a> ValueWriter<'a> {
     ///
     /// # Errors
     ///
-    /// What `write` fails with, and when a key comes twice. Nothing is then left of the box.
+    /// When `write` fails, and when a key comes twice. Nothing is then left of the box.
     pub fn put_box<E: From<BoxError>>(
         &mut self,
         write: impl FnOnce(&mut BoxWriter<'_>) -> Result<(), E>,
@@ -112,8 +111,8 @@ impl fmt::Write for ValueWriter<'_> {
 
 /// Writes the pairs of one box that is being encoded.
 ///
-/// Arguments put their pairs in any order; they end up sorted by key, as Twisted writes them.
-/// A writer that fails, or that is dropped half-way, leaves its buffer as it found it.
+/// Arguments put their pairs in any order. In the box they are sorted by key, as Twisted writes them. A writer that fails,
+/// or is dropped half-way, leaves its buffer as it found it.
 #[derive(Debug)]
 pub struct BoxWriter<'a> {
     out: Output<'a>,
@@ -168,8 +167,8 @@ impl<'a> BoxWriter<'a> {
     ///
     /// # Errors
     ///
-    /// What `write` fails with, and when the key or the value is too long, or the key is empty
-    /// or reserved. Nothing is then left of the pair.
+    /// When `write` fails, when the key or the value is too long, and when the key is empty or reserved. Nothing is then
+    /// left of the pair.
     #[allow(clippy::inline_always, reason = "little is left of it where the key is a constant")]
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn put_with<E: From<BoxError>>(

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The limit that was gone over, of those that protect a side. It is displayed as what there is too much of.
+/// A limit that protects a side, and was exceeded. It is displayed as the thing that there is too much of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitKind {

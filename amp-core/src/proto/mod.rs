@@ -1,9 +1,9 @@
 //! The protocol without any input or output: tags, outstanding calls, what is to be sent.
 //!
-//! [`Protocol`] is one side of one connection. Boxes that were received go in
-//! ([`handle_box`](Protocol::handle_box)), events come out; calls and answers go in, and bytes to send
-//! come out ([`outgoing`](Protocol::outgoing)). It knows no sockets, no clocks and no tasks, so it
-//! runs in a thread that blocks as well as in a test that cuts its bytes anywhere.
+//! [`Protocol`] is one side of one connection. It takes received boxes ([`handle_box`](Protocol::handle_box)) and
+//! returns events. It takes calls and answers, and returns bytes to send ([`outgoing`](Protocol::outgoing)). It knows
+//! no sockets, no clocks and no tasks. So it can run in a thread that blocks, and in a test that cuts its bytes
+//! anywhere.
 //!
 //! ```
 //! use amp_core::proto::{Body, Event, Protocol, ProtocolLimits};

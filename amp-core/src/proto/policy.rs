@@ -5,12 +5,11 @@ use std::sync::OnceLock;
 #[cfg(feature = "tokio")]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The fate of a connection on which a responder fails with an error that its command does
-/// not declare, or on which a call cannot be decoded or its response not encoded.
+/// The fate of a connection when a responder fails with an error that its command does not declare, when a call cannot
+/// be decoded, or when its response cannot be encoded.
 ///
-/// The peer gets an answer with the code `UNKNOWN` either way. The cause stays on this side: it is
-/// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`,
-/// `reference` and `error`.
+/// With both policies, the peer gets an answer with the code `UNKNOWN`. The cause stays on this side, in a `tracing`
+/// event at the level `WARN`, `a call failed`, with the fields `command`, `reference` and `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "tokio"),
@@ -22,8 +21,8 @@ pub enum FailurePolicy {
     /// `Unknown Error (reference 1f2e3d4c)`, with the reference of the event.
     #[default]
     Stay,
-    /// The connection is closed once the answer, and the answers to what had been received by then, are
-    /// sent; a one-way call that fails closes it too. This is what Twisted does.
+    /// The connection is closed once the answer is sent, and the answers to all that had been received by then. A one-way
+    /// call that fails closes it too. Twisted does the same.
     Close,
 }
 

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 /// One side of a connection, without its input and output.
 ///
-/// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel,
-/// or nothing. It comes back with the answer, or when the connection ends.
+/// Each outstanding call keeps a `W`, which says who waits for its answer: a waker, a channel, or nothing. You get it
+/// back with the answer, or when the connection ends.
 ///
 /// # The end
 ///
-/// A driver that lets what runs come to its end [drains](Self::drain) the connection, and [closes](Self::close)
-/// it once it [has drained](Self::has_drained). What is queued by then is still to be sent. When the stream has
-/// ended or failed, [`handle_end`](Self::handle_end) lets go of everything.
+/// To let running responders finish, a driver [drains](Self::drain) the connection, and [closes](Self::close) it once it
+/// [has drained](Self::has_drained). Boxes that are queued by then are still to be sent. When the stream has ended or
+/// failed, [`handle_end`](Self::handle_end) drops everything.
 ///
 /// ```
 /// use amp_core::proto::{Body, Event, NotQueued, Protocol, ProtocolLimits};
@@ -29,14 +29,14 @@ use std::time::Duration;
 /// let call = |tag| AmpBox::from_pairs([("_ask", tag), ("_command", "Work")]);
 /// assert!(matches!(side.handle_box(call("1")?)?, Event::Called(_)));
 ///
-/// // What came before it is answered, and what comes now is refused.
+/// // The call that came before this is answered. A call that comes now is refused.
 /// side.drain();
 /// assert!(matches!(side.handle_box(call("2")?)?, Event::Ignored));
 /// assert!(!side.has_drained());
 /// side.answer(b"1", &mut Body::default())?;
 /// assert!(side.has_drained());
 ///
-/// // Nobody waits any longer, and what was answered is sent before the stream is closed.
+/// // Nobody waits any longer, and the answer is sent before the stream is closed.
 /// assert_eq!(side.close(CloseReason::Local), ["who waits for it"]);
 /// assert!(!side.outgoing().take_bytes().is_empty());
 /// side.handle_end(CloseReason::Local);
@@ -56,7 +56,7 @@ impl<W> Protocol<W> {
         Self { core: Core::new(limits), unanswered: 0 }
     }
 
-    /// Sets how large a box may be that is sent from now on.
+    /// Sets how large boxes may be that are sent from now on.
     pub fn limit_boxes(&mut self, boxes: BoxLimits) {
         self.core.limit_boxes(boxes);
     }
@@ -86,8 +86,8 @@ impl<W> Protocol<W> {
         self.core.notify(command, body)
     }
 
-    /// Queues the answer to the call with this tag. The body is left empty. One that comes when the
-    /// connection has ended is dropped. Where the call has asked for a protocol switch, boxes follow.
+    /// Queues the answer to the call with this tag. The body is left empty. After the end of the connection, the answer
+    /// is dropped. If the call has asked for a protocol switch, this refuses it, and boxes go on.
     ///
     /// # Errors
     ///
@@ -99,20 +99,20 @@ impl<W> Protocol<W> {
         Ok(())
     }
 
-    /// Queues the failure of the call with this tag. A code or a description that is too long
-    /// for a value is cut, and so is a description that does not fit into the box. Where the call has asked
-    /// for a protocol switch, boxes follow.
+    /// Queues the failure of the call with this tag. A code or a description that is too long for a value is cut, and so
+    /// is a description that does not fit into the box. If the call has asked for a protocol switch, this refuses it,
+    /// and boxes go on.
     pub fn fail(&mut self, tag: &[u8], code: &[u8], description: &str) {
         self.core.fail(tag, code, description);
         self.note_answer();
     }
 
-    /// Returns what the received box means. A call that comes when the connection [is drained](Self::drain) is
-    /// refused, and one that comes when it closes is dropped.
+    /// Returns what the received box means. A call that comes while the connection [is drained](Self::drain) is refused.
+    /// One that comes while it closes is dropped.
     ///
     /// # Errors
     ///
-    /// When it means nothing: the driver ends the connection.
+    /// When the box has no meaning. The driver then has to end the connection.
     pub fn handle_box(&mut self, ampbox: AmpBox) -> Result<Event<W>, ProtocolError> {
         let event = self.core.handle_box(ampbox)?;
         self.let_go();
@@ -131,7 +131,7 @@ impl<W> Protocol<W> {
         Ok(Event::Ignored)
     }
 
-    /// Takes the answer of a call, once it is there. The call is then over.
+    /// Takes the answer of a call, if it has come. The call is then over.
     pub fn take_answer(&mut self, id: CallId) -> Option<Answer> {
         self.core.take_answer(id)
     }
@@ -141,13 +141,13 @@ impl<W> Protocol<W> {
         self.core.waiter_mut(id)
     }
 
-    /// Gives up a call: its answer, should one come, is ignored. Returns who waited for it.
+    /// Gives up a call: if its answer comes later, it is ignored. Returns who waited for it.
     pub fn forget(&mut self, id: CallId) -> Option<W> {
         self.core.forget(id)
     }
 
-    /// Queues a call that asks for a protocol switch. What is queued behind it is held back until the peer
-    /// refuses. If the peer agrees, which is an [`Event::Switched`], the stream is no longer this connection's.
+    /// Queues a call that asks for a protocol switch. Boxes that are queued behind it are held back until the peer
+    /// refuses. If the peer agrees, that is an [`Event::Switched`], and the stream no longer belongs to this connection.
     /// The body is left empty.
     ///
     /// # Errors
@@ -162,9 +162,9 @@ impl<W> Protocol<W> {
         self.core.ask_switch(command, body, waiter, &mut Some(Then::HandOver))
     }
 
-    /// Asks for a switch behind which boxes go on over another transport that is made of the stream, as
-    /// `StartTLS` does; otherwise as [`ask_switch`](Self::ask_switch). The driver [resumes](Self::resume) once
-    /// the transport is there.
+    /// Asks for a switch after which boxes go on over another transport that is made of the stream, as for `StartTLS`.
+    /// Otherwise this is as [`ask_switch`](Self::ask_switch). The driver [resumes](Self::resume) once it has the
+    /// transport.
     ///
     /// # Errors
     ///
@@ -178,30 +178,30 @@ impl<W> Protocol<W> {
         self.core.ask_switch(command, body, waiter, &mut Some(Then::Upgrade(())))
     }
 
-    /// Takes note that the call which was received last, and has this tag, asks for a protocol switch.
-    /// What comes behind it is not to be read as boxes until it is answered otherwise than by
-    /// [`accept_switch`](Self::accept_switch), or until [`resume`](Self::resume).
+    /// Notes that the last received call, with this tag, asks for a protocol switch. The driver must not read the bytes
+    /// behind it as boxes until the call is answered otherwise than by [`accept_switch`](Self::accept_switch), or until
+    /// [`resume`](Self::resume).
     ///
     /// # Errors
     ///
-    /// When this side has asked for one too: the driver ends the connection.
+    /// When this side has asked for a switch too. The driver then has to end the connection.
     pub fn handle_switch(&mut self, tag: &[u8]) -> Result<(), ProtocolError> {
         self.core.handle_switch(tag)
     }
 
-    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box
-    /// that is sent: the stream is no longer this connection's once it is.
+    /// Agrees to the switch that the peer has asked for with this tag. The answer is the last box that is sent. After it
+    /// the stream no longer belongs to this connection.
     ///
     /// # Errors
     ///
-    /// When the peer has [asked](Self::handle_switch) for none with this tag, and when the end has begun.
+    /// When the peer has not [asked](Self::handle_switch) for one with this tag, and when the end has begun.
     /// Nothing is queued then.
     pub fn accept_switch(&mut self, tag: &[u8]) -> Result<(), SwitchRefused> {
         self.accept(tag, Then::HandOver)
     }
 
-    /// Agrees to a switch behind which boxes go on over another transport; otherwise as
-    /// [`accept_switch`](Self::accept_switch). What is queued behind the answer is held back until the driver
+    /// Agrees to a switch after which boxes go on over another transport. Otherwise this is as
+    /// [`accept_switch`](Self::accept_switch). Boxes that are queued behind the answer are held back until the driver
     /// [resumes](Self::resume).
     ///
     /// # Errors
@@ -211,36 +211,36 @@ impl<W> Protocol<W> {
         self.accept(tag, Then::Upgrade(()))
     }
 
-    /// Goes on with boxes after a switch, over another transport: what was held back can be sent.
+    /// Goes on with boxes after a switch, over another transport. Boxes that were held back can be sent.
     pub fn resume(&mut self) {
         self.core.resume();
         self.let_go();
     }
 
-    /// Refuses the calls that come from here on, and lets those end that came before. Once nothing more
-    /// is to be answered, the connection [has drained](Self::has_drained), and the driver closes it: how long
-    /// that may take is the driver's to say.
+    /// Refuses the calls that come from here on. Those that came before can still be answered. Once no answer is missing,
+    /// the connection [has drained](Self::has_drained), and the driver closes it. The driver decides how long that may
+    /// take.
     pub fn drain(&mut self) {
         self.core.drain(Duration::MAX);
     }
 
-    /// Returns whether the connection is [drained](Self::drain) and all calls that the peer wants answers to are
-    /// answered. Answers are counted and their tags are not compared: one that a driver gives twice, or to
-    /// a tag that nobody has asked with, counts for another.
+    /// Returns whether the connection is [drained](Self::drain), and all calls that want an answer have one. Answers are
+    /// counted, and their tags are not compared. So an answer that a driver gives twice, or to an unknown tag, counts for
+    /// another one.
     pub fn has_drained(&self) -> bool {
         self.core.end().draining().is_some() && self.unanswered == 0
     }
 
-    /// Begins the end, unless it has begun before: no more calls are made, nor begun. What is queued is still
-    /// to be sent. Returns who waits for answers, which do not come.
+    /// Begins the end, unless it has begun before: no more calls are made or begun. Boxes that are queued are still to be
+    /// sent. Returns who waits for answers: these do not come any more.
     pub fn close(&mut self, reason: CloseReason) -> Vec<W> {
         self.core.begin_end(reason);
         self.core.forget_all()
     }
 
-    /// Takes note that the connection has ended: nothing is sent or answered any more, and what was queued is
-    /// dropped. Returns who waits for answers, which do not come. Why it has ended, for the first reason that
-    /// there was, [`end_reason`](Self::end_reason) says.
+    /// Notes that the connection has ended. Nothing is sent or answered any more, and queued boxes are dropped. Returns
+    /// who waits for answers: these do not come any more. If there were several reasons,
+    /// [`end_reason`](Self::end_reason) returns the first.
     pub fn handle_end(&mut self, reason: CloseReason) -> Vec<W> {
         let waiters = self.core.forget_all();
         self.core.finish(reason);
@@ -248,7 +248,7 @@ impl<W> Protocol<W> {
         waiters
     }
 
-    /// Returns why the connection ends, once that has begun.
+    /// Returns why the connection ends, once the end has begun.
     pub fn end_reason(&self) -> Option<&CloseReason> {
         self.core.end().begun()
     }
@@ -269,7 +269,7 @@ impl<W> Protocol<W> {
         self.core.queued_boxes()
     }
 
-    /// Returns whether what is queued is held back, because of a protocol switch.
+    /// Returns whether queued boxes are held back because of a protocol switch.
     pub fn holds(&self) -> bool {
         self.core.holds()
     }

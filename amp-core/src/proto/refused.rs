@@ -4,14 +4,13 @@ use std::io;
 
 use crate::argument::Attachment;
 
-/// An attachment that a transport cannot send, while its stream is well.
+/// An attachment that a transport cannot send, although its stream works.
 ///
-/// [`Transport::poll_send`](crate::Transport::poll_send) returns it as an [`io::Error`], and has sent nothing then. The box that
-/// names it is taken out of what is to be sent, with all its attachments: a call fails with
-/// [`CallError::NotSent`](crate::CallError::NotSent), an answer becomes the error `UNKNOWN` with a
-/// reference to the log, as any failure that its command does not declare, and of a one-way call the log
-/// tells. The connection goes on. It ends when the beginning of the box was
-/// sent already, with attachments that did not fit beside one message.
+/// [`Transport::poll_send`](crate::Transport::poll_send) returns it as an [`io::Error`], and must have sent nothing. The
+/// box that names the attachment is not sent, nor are its other attachments. A call fails with
+/// [`CallError::NotSent`](crate::CallError::NotSent). An answer becomes the error `UNKNOWN` with a reference to the log,
+/// as after any failure that its command does not declare. A one-way call is only logged. The connection goes on. But it
+/// ends if the beginning of the box was sent already, with attachments that did not fit beside one message.
 #[derive(Debug)]
 pub struct RefusedAttachment {
     pub(super) error: io::Error,
@@ -20,15 +19,14 @@ pub struct RefusedAttachment {
 }
 
 impl RefusedAttachment {
-    /// Refuses the attachment at `index`. Where attachments of later boxes wait, `stand_in`
-    /// is sent in place of each that the box names, for they would be taken for others otherwise;
-    /// the peer finds nothing that names it. This implementation drops it after a while, and Twisted
-    /// keeps it until the connection ends.
+    /// Refuses the attachment at `index`. If attachments of later boxes wait, `stand_in` is sent in place of each
+    /// attachment that the box names: otherwise the peer would take the later ones for these. No box that the peer gets
+    /// names a stand-in. This implementation drops it after a while, and Twisted keeps it until the connection ends.
     pub fn one(index: usize, error: io::Error, stand_in: Attachment) -> Self {
         Self { error, one: Some((index, stand_in)) }
     }
 
-    /// Refuses all attachments, as a peer may: each box that waits and names one is taken out.
+    /// Refuses all attachments, as a peer may. No box that waits and names one is sent.
     pub fn all(error: io::Error) -> Self {
         Self { error, one: None }
     }

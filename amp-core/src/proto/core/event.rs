@@ -19,8 +19,8 @@ pub enum Event<W> {
         /// The one who waited for the answer.
         waiter: W,
     },
-    /// The peer has agreed to the switch that was asked for: what it sends from here on is of
-    /// another protocol. This is who waited for it, if anyone still does.
+    /// The peer has agreed to the switch that this side asked for. All that it sends from here on is of another
+    /// protocol. The value is who waited for the switch, if anyone still does.
     Switched(Option<W>),
     /// The peer calls.
     Called(IncomingCall),
@@ -31,8 +31,8 @@ pub enum Event<W> {
         /// The answer.
         answer: Answer,
     },
-    /// An answer to a call that was never made, or that nobody is told of: it is counted. Or a call that came
-    /// when the end was near.
+    /// An answer to a call that was never made, or an answer that nobody is told of: it is counted. Or a call that came
+    /// when the connection was about to end.
     Ignored,
 }
 
@@ -44,13 +44,13 @@ pub struct Counters {
     pub calls_sent: u64,
     /// Calls received, one-way ones included.
     pub calls_received: u64,
-    /// Answers made to calls of the peer that have succeeded.
+    /// Responses given to calls of the peer.
     pub answers_sent: u64,
-    /// Answers received that say so, late and unknown ones included.
+    /// Responses received, late and unknown ones included.
     pub answers_received: u64,
-    /// Answers made to calls of the peer that have failed.
+    /// Errors given to calls of the peer.
     pub errors_sent: u64,
-    /// Answers received that say so, late and unknown ones included.
+    /// Errors received, late and unknown ones included.
     pub errors_received: u64,
     /// Answers received to calls that had been given up: dropped, or timed out.
     pub late_answers: u64,
