@@ -6,9 +6,8 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerif
 use super::verify::ClientVerifier;
 use super::{Authorities, Identity, IdentityParts, TlsConfigError};
 
-/// Creates the configuration of a client that trusts the servers that `authorities` vouch for,
-/// under the name that it connects to. `identity` is what it shows to a server that asks for a
-/// certificate.
+/// Creates the configuration of a client. It trusts a server whose certificate is for the name that the client connects to
+/// and comes from one of the `authorities`. It shows `identity` to a server that asks for a certificate.
 ///
 /// # Errors
 ///
@@ -57,11 +56,11 @@ pub enum ClientCertificates {
     /// The server does not ask.
     #[default]
     NotAsked,
-    /// A client may come without one. One that it shows must be signed by one of these
-    /// authorities, or be one of them.
+    /// A client need not show one. If it does, the certificate must be signed by one of these authorities, or be one of
+    /// them.
     Optional(Authorities),
-    /// A client must show one, and it must be signed by one of these authorities, or be one of
-    /// them. This is what Twisted does when it is given authorities.
+    /// A client must show one, and it must be signed by one of these authorities, or be one of them. Twisted does the same
+    /// if it is given authorities.
     Required(Authorities),
 }
 

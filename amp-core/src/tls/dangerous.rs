@@ -1,5 +1,4 @@
-//! Clients that check less than a client should, because that is all that their Twisted peers can
-//! be checked for.
+//! Clients that check less than a client should, because their Twisted peers have nothing more to check.
 //!
 //! Use [`client_config`](super::client_config) wherever the server has a certificate for its name.
 //!
@@ -22,9 +21,8 @@ use super::{Authorities, Identity, TlsConfigError};
 /// for, **whatever its name**. A certificate that is itself one of them is trusted too. This is
 /// what Twisted's AMP does.
 ///
-/// With any certificate of these authorities, a client's perhaps, a program can stand in for every
-/// server. That is in order only where all that have one are trusted alike. With a public authority
-/// it would be worth nothing.
+/// Any program with a certificate of these authorities, perhaps a client's, can pretend to be any of the servers. Use this
+/// only if you trust all who have such a certificate alike. With a public authority it would protect nothing.
 ///
 /// The server is not told the name that the client connects to.
 ///
@@ -41,10 +39,9 @@ pub fn client_config_any_name(
 /// Creates the configuration of a client that trusts **every server**, such as a Twisted server
 /// that has made itself a certificate for this one run.
 ///
-/// Nobody can listen who does nothing else. But whoever can change what is sent on the way can
-/// stand in for the server, and read and write everything. Use it where nobody can, or where the
-/// certificate is compared afterwards with one that is known, by
-/// [`PeerCertificates`](super::PeerCertificates), before anything is sent.
+/// Somebody who only listens learns nothing. But somebody who can change the bytes on their way can pretend to be the
+/// server, and read and write everything. Use this only if nobody can do that, or if you compare the certificate with a
+/// known one, by [`PeerCertificates`](super::PeerCertificates), before anything is sent.
 ///
 /// # Errors
 ///

@@ -65,7 +65,7 @@ pub fn server(
     Handshake::new(async { Ok(connection(shake(stream, role).await?, PeerAddress::Unknown)) })
 }
 
-/// A TLS connection that is about to be made: await it. Nothing is done before.
+/// A TLS connection that is about to be made. Await it: nothing is done before that.
 ///
 /// # Errors
 ///

@@ -55,9 +55,9 @@ impl AcceptStream for KeepaliveListener {
 
 /// Accepts TLS connections, to be given to [`serve`](crate::serve).
 ///
-/// Handshakes go on beside each other and beside accepting, so a client that is slow, or that never
-/// says anything, holds nobody up. One that fails is logged at debug level and ends that stream.
-/// When the listener is dropped they end.
+/// Several handshakes run at once, while others are accepted. So a client that is slow, or that never says anything, holds
+/// nobody up. A handshake that fails is logged at debug level, and ends its stream. When the listener is dropped, all of
+/// them end.
 #[must_use = "nothing is accepted before a server has the listener"]
 pub struct TlsListener<L> {
     listener: L,
@@ -71,7 +71,7 @@ pub struct TlsListener<L> {
 }
 
 impl<L: AcceptStream> TlsListener<L> {
-    /// Accepts what `listener` does, and does the handshake.
+    /// Accepts the streams that `listener` accepts, and does the handshakes.
     pub fn new(listener: L, config: Arc<ServerConfig>) -> Self {
         let handshakes = JoinSet::new();
         let panics = Restraint::default();
@@ -85,10 +85,10 @@ impl<L: AcceptStream> TlsListener<L> {
         self
     }
 
-    /// Sets how many handshakes may be under way at once, at least one, together with those that are done
-    /// and whose connections the server has no room for yet. By default an eighth of the descriptors
-    /// that the process may have (`RLIMIT_NOFILE`), and 1024 at most: 128 of 1024. At this number
-    /// no more streams are accepted until one of them is done, or has taken too long.
+    /// Sets how many handshakes may be under way at once, at least one. Finished handshakes count too, until the server has
+    /// room for their connections. The default is an eighth of the descriptors that the process may have (`RLIMIT_NOFILE`),
+    /// but 1024 at most: 128 of 1024. At this number, no more streams are accepted until one of them is done, or has taken
+    /// too long.
     pub fn max_handshakes(mut self, max: usize) -> Self {
         self.max_handshakes = max.max(1);
         self

@@ -3,8 +3,8 @@
 //!
 //! In this example, a client and a server have certificates of a private authority in PEM files. In
 //! Twisted, `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM` read the same files. But the
-//! certificates that Twisted itself makes are of X.509 version 1: this side cannot show them, and
-//! accepts those of a server by [`dangerous`] alone. The recipe
+//! certificates that Twisted itself makes are of X.509 version 1. This side cannot use them as its own,
+//! and accepts those of a server only by [`dangerous`]. The recipe
 //! [`encryption`](crate::cookbook::encryption) has a command that makes others.
 //!
 //! ```no_run
@@ -38,7 +38,7 @@
 //! # How connections end
 //!
 //! Closing a connection sends `close_notify`, which is TLS's own end. If the peer sends it too, it has
-//! closed the connection ([`CloseReason::Peer`]). If a stream ends without it, anybody on the way may
+//! closed the connection ([`CloseReason::Peer`]). If a stream ends without it, anybody in between may
 //! have cut it. So the reason is then a [`CloseReason::Io`] of the kind
 //! [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof). This happens when a program is killed, and
 //! with Twisted's `abortConnection`. Twisted's `loseConnection` sends `close_notify`.

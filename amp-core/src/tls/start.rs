@@ -18,20 +18,19 @@ use crate::schema::{BoxSchema, WireTypes};
 ///
 /// [`Peer::start_tls`](crate::Peer::start_tls) calls it, and
 /// [`Responders::respond_start_tls`](crate::Responders::respond_start_tls) answers it. A command
-/// of one's own that implements [`ProtocolSwitch`] can take its place, with another name and with
+/// of your own that implements [`ProtocolSwitch`] can take its place, with another name and with
 /// arguments.
 ///
-/// What is said before TLS is started can be read and changed by anybody on the way, and so can
-/// the call itself be taken out. Where both sides know that they want TLS, begin with it.
+/// Before TLS has started, anybody in between can read and change what is said, and can remove this call itself. If both
+/// sides know that they want TLS, begin with it.
 ///
-/// Anybody on the way can call, too. A connection that is to start TLS has no responders before it but those
-/// that may be called in clear text, on both sides; the others come with TLS, by [`StartTlsCall::responders`]
-/// where this side asks and by [`Agreement::responders`] where it answers.
+/// Anybody in between can call, too. So give a connection that is going to start TLS only the responders that may be
+/// called in clear text, on both sides. The others come with TLS: by [`StartTlsCall::responders`] on the side that asks,
+/// and by [`Agreement::responders`] on the side that answers.
 ///
-/// A call that came before is answered like any other, and its responder may begin or still be running when
-/// the peer has shown its certificates. Those do not say who made that call, so its responder does not
-/// see them, however late it looks: neither by its [`Context`](crate::Context) nor by the peer that it has from there.
-/// See [`Peer::get`](crate::Peer::get).
+/// A call that came before is answered like any other, and its responder may still run when the peer has shown its
+/// certificates. These do not say who made that call. So its responder does not see them, however late it looks, neither
+/// by its [`Context`](crate::Context) nor by the peer of that. See [`Peer::get`](crate::Peer::get).
 #[doc(alias = "startTLS")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartTls;
@@ -62,32 +61,30 @@ impl Command for StartTls {
 impl ProtocolSwitch for StartTls {}
 
 impl Peer {
-    /// Asks for TLS on this connection, by [`StartTls`] or by a command of
-    /// one's own that extends it. Resolves when the handshake is done: what is sent from then on
-    /// is protected, and the peer's certificates are data of the connection
-    /// ([`PeerCertificates`](super::PeerCertificates)).
+    /// Asks for TLS on this connection, by [`StartTls`] or by a command of your own that extends it. Resolves when the
+    /// handshake is done. From then on everything is sent protected, and the peer's certificates are data of the
+    /// connection ([`PeerCertificates`](super::PeerCertificates)).
     ///
-    /// `role` is which side of TLS this side is. In Twisted the side that connected is the client,
+    /// `role` says whether this side is the client or the server in TLS. In Twisted the side that connected is the client,
     /// and the side that accepted is the server, whoever asks.
     ///
-    /// Until the handshake is done nothing else is sent: calls and answers wait, and are sent
-    /// protected. When the peer refuses they are sent as they were, and the connection goes on in
-    /// clear text: a refusal is an error, and it is for the caller to close the connection.
-    /// Attachments cannot be sent afterwards.
+    /// Until the handshake is done, nothing else is sent: calls and answers wait, and are then sent protected. If the peer
+    /// refuses, they are sent in clear text, and the connection goes on. A refusal is an error: close the connection if
+    /// it must not go on unprotected. Attachments cannot be sent afterwards.
     ///
-    /// The responders that the connection has until then answer whoever is on the way. Those that are for the
-    /// peer alone are given to the call: [`StartTlsCall::responders`].
+    /// The responders that the connection has until then answer anybody in between. Give those that are only for the peer
+    /// to the call: [`StartTlsCall::responders`].
     ///
     /// # Errors
     ///
-    /// As [`call_remote`](Peer::call_remote); [`CallError::SwitchUnderWay`] while a switch is,
-    /// [`CallError::TlsStarted`] the second time, and [`CallError::Closed`] with
-    /// [`CloseReason::Tls`] when the handshake fails, which ends the connection.
+    /// As [`call_remote`](Peer::call_remote). [`CallError::SwitchUnderWay`] during another switch, and
+    /// [`CallError::TlsStarted`] the second time. If the handshake fails, the connection ends, and the error is
+    /// [`CallError::Closed`] with [`CloseReason::Tls`].
     ///
     /// # Cancel safety
     ///
-    /// Once the call is sent, the peer decides: if it agrees and the future was dropped before
-    /// the answer came, the connection is closed.
+    /// Once the call is sent, the peer decides. If the future is dropped before the answer comes, and the peer agrees, the
+    /// connection is closed.
     pub fn start_tls<C: ProtocolSwitch>(&self, command: C, role: Role) -> StartTlsCall<C::Error> {
         StartTlsCall { asks: self.upgrade(command), how: Some(Agreement::new(role)) }
     }
@@ -114,11 +111,11 @@ impl<E> StartTlsCall<E> {
         Self { how: self.how.map(|how| how.handshake_timeout(timeout)), ..self }
     }
 
-    /// Sets what answers calls from the handshake on, in place of what answers them in clear text. If there
-    /// is no handshake, nothing changes. It is what [`Agreement::responders`] is on the other side.
+    /// Sets the responders that answer calls from the handshake on, in place of those for clear text. Without a handshake,
+    /// nothing changes. [`Agreement::responders`] does the same on the other side.
     ///
-    /// [`Connection::responders`](crate::Connection::responders) would let them answer anybody on the way
-    /// before the handshake has shown who the peer is.
+    /// With [`Connection::responders`](crate::Connection::responders), they would answer anybody in between, before the
+    /// handshake has shown who the peer is.
     pub fn responders<S>(self, responders: Responders<S>) -> Self {
         Self { how: self.how.map(|how| how.responders(responders)), ..self }
     }
@@ -144,8 +141,8 @@ impl<E> fmt::Debug for StartTlsCall<E> {
     }
 }
 
-/// The answer of a responder that agrees to TLS: which side of it this side is, how long the handshake may
-/// take, and what answers calls once TLS is there. A [`Role`] alone is one.
+/// The answer of a responder that agrees to TLS: whether this side is the client or the server, how long the handshake may
+/// take, and which responders answer calls from the handshake on. A [`Role`] alone is enough.
 ///
 /// ```
 /// # use amp_core::Responders;
@@ -167,7 +164,7 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Creates one to a handshake in this role, within 10 seconds.
+    /// Creates an agreement to a handshake in this role, within 10 seconds.
     pub fn new(role: Role) -> Self {
         Self { role, handshake_timeout: TIMEOUT, locator: None }
     }
@@ -178,11 +175,11 @@ impl Agreement {
         self
     }
 
-    /// Sets what answers calls from the handshake on, in place of what answers them in clear text. If there
-    /// is no handshake, nothing changes.
+    /// Sets the responders that answer calls from the handshake on, in place of those for clear text. Without a handshake,
+    /// nothing changes.
     ///
-    /// [`Peer::replace_responders`](crate::Peer::replace_responders) in the responder would let them in
-    /// before the handshake has shown who the peer is.
+    /// With [`Peer::replace_responders`](crate::Peer::replace_responders) in the responder, they would answer before the
+    /// handshake has shown who the peer is.
     pub fn responders<S>(mut self, responders: Responders<S>) -> Self {
         self.locator = Some(responders.into_locator());
         self
@@ -205,12 +202,12 @@ impl From<Role> for Agreement {
 }
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Adds a responder for [`StartTls`], or for a command of one's own that
-    /// extends it. It agrees to TLS by returning which side of it this side is, and how; an error
-    /// refuses it. The handshake may take 10 seconds, unless an [`Agreement`] says otherwise.
+    /// Adds a responder for [`StartTls`], or for a command of your own that extends it. It agrees to TLS by returning a
+    /// [`Role`] or an [`Agreement`], and refuses by returning an error. The handshake may take 10 seconds, unless an
+    /// [`Agreement`] says otherwise.
     ///
-    /// TLS is started once on a connection; after that a call is answered with `UNKNOWN`. Without
-    /// this responder it is answered with `UNHANDLED`: there is no TLS without a certificate.
+    /// TLS is started once on a connection. After that, such a call is answered with `UNKNOWN`. Without this responder, it
+    /// is answered with `UNHANDLED`: there is no TLS without a certificate.
     ///
     /// ```no_run
     /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -240,8 +237,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.switching(responder, |ended| ended.map(upgrading).map_err(Failure::Declared))
     }
 
-    /// Adds a responder as [`respond_start_tls`](Responders::respond_start_tls) does, which may fail in
-    /// the ways that one of [`try_respond`](Responders::try_respond) may. Any failure refuses TLS.
+    /// Adds a responder as [`respond_start_tls`](Responders::respond_start_tls) does. It may fail in the same ways as one
+    /// of [`try_respond`](Responders::try_respond), and any failure refuses TLS.
     ///
     /// # Panics
     ///
