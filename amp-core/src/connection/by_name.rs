@@ -16,9 +16,8 @@ use crate::error::CallError;
 use crate::shorten::Shortened;
 
 impl Peer {
-    /// Calls a command by its name, with what `write` writes as arguments, and returns what `read`
-    /// reads from the answer: as [`call_by_name`](Peer::call_by_name), for values that need the
-    /// connection, such as attachments.
+    /// Calls a command by its name, as [`call_by_name`](Peer::call_by_name) does, for values that need the connection,
+    /// such as attachments. `write` writes the arguments, and `read` reads the answer.
     ///
     /// ```
     /// # async fn f(peer: &amp_core::Peer) -> Result<(), Box<dyn std::error::Error>> {
@@ -39,12 +38,12 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// As [`call_by_name`](Peer::call_by_name), and what the closures return.
+    /// As [`call_by_name`](Peer::call_by_name), and the errors of the closures.
     ///
     /// # Cancel safety
     ///
-    /// As [`call_remote`](Peer::call_remote). Attachments of an answer that comes when the future was
-    /// dropped are dropped once later ones have been claimed, or after a minute.
+    /// As [`call_remote`](Peer::call_remote). If the answer comes after the future was dropped, its attachments are
+    /// dropped once later ones have been claimed, or after a minute.
     pub fn call_by_name_with<T, W, R>(
         &self,
         command: impl AsRef<[u8]>,

@@ -79,12 +79,12 @@ impl Peer {
         }
     }
 
-    /// Sends a one-way command by its name, with what `write` writes as arguments: as
-    /// [`notify_by_name`](Peer::notify_by_name), for values that need the connection.
+    /// Sends a one-way command by its name, as [`notify_by_name`](Peer::notify_by_name) does, for values that need the
+    /// connection. `write` writes the arguments.
     ///
     /// # Errors
     ///
-    /// As [`notify`](Peer::notify), and what `write` returns.
+    /// As [`notify`](Peer::notify), and the errors of `write`.
     ///
     /// # Cancel safety
     ///

@@ -109,14 +109,14 @@ impl Peer {
     /// If this is called again, the time of the first call counts. [`close`](Peer::close) cuts it
     /// short.
     ///
-    /// Returns how many responders were cut off, which the time was too short for.
+    /// Returns how many responders were cut off because the time was too short for them.
     ///
     /// # In a responder
     ///
     /// The end waits for all responders that run on the connection, so a responder that awaits this
-    /// would wait for itself. Therefore the future resolves at once there, with none that were cut off
-    /// by then, and the connection ends after the responder has answered. This applies to everything that the responder polls itself,
-    /// but not to tasks that it spawns. If a responder awaits a task that awaits this, both wait until
+    /// would wait for itself. Therefore the future resolves at once there, and says that none was cut off yet. The
+    /// connection ends after the responder has answered. This applies to everything that the responder polls itself, but
+    /// not to tasks that it spawns. If a responder awaits a task that awaits this, both wait until
     /// the time is over. The same happens to a responder that awaits [`closed`](Peer::closed), or the
     /// end of its [server](crate::Serve).
     ///
@@ -175,10 +175,9 @@ impl Peer {
     /// Returns the value of type `T` that was given to [`Connection::data`](crate::Connection::data), or
     /// that the transport has brought.
     ///
-    /// What TLS has brought that was started on the open connection
-    /// ([`PeerCertificates`](crate::tls::PeerCertificates)) says nothing of calls that came before:
-    /// anybody on the way may have sent those. So the peer that such a call came with does not have it, however late that
-    /// is asked; one that [`spawn`](crate::Connection::spawn) has returned does.
+    /// If TLS was started on the open connection, its data ([`PeerCertificates`](crate::tls::PeerCertificates)) says
+    /// nothing of calls that came before: anybody in between may have sent those. So the peer of such a call does not
+    /// have that data, however late you ask. The peer that [`spawn`](crate::Connection::spawn) has returned has it.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.shared().extensions.seen(self.sees_late)
     }

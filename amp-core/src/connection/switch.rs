@@ -17,35 +17,31 @@ use crate::error::{CallError, CloseReason};
 use crate::shorten::Shortened;
 
 impl Peer {
-    /// Asks for a protocol switch, and gives the stream once the peer has agreed: from then on
-    /// the two speak another protocol over it, and this connection is over
-    /// ([`CloseReason::Switched`](crate::CloseReason::Switched)).
+    /// Asks for a protocol switch. If the peer agrees, this returns the stream: the two sides speak another protocol over
+    /// it, and this connection is over ([`CloseReason::Switched`](crate::CloseReason::Switched)).
     ///
-    /// Until the peer has answered nothing else is sent: calls and answers wait. When it refuses
-    /// they are sent, and the connection goes on. When it agrees they fail, as does every call
-    /// that is not answered by then.
+    /// Until the peer has answered, nothing else is sent: calls and answers wait. If it refuses, they are sent, and the
+    /// connection goes on. If it agrees, they fail, and so does every call that has no answer by then.
     ///
     /// # Errors
     ///
-    /// As [`call_remote`](Peer::call_remote), and
-    /// [`CallError::SwitchUnderWay`] while another switch is.
+    /// As [`call_remote`](Peer::call_remote), and [`CallError::SwitchUnderWay`] during another switch.
     ///
     /// # Cancel safety
     ///
-    /// Once the call is sent, the peer decides which protocol is spoken: if it agrees and the
-    /// future was dropped, or its [timeout](SwitchCall::timeout) or the connection's
-    /// [`call_timeout`](crate::Connection::call_timeout) was over, the connection is closed. Nothing
-    /// else can be sent before the peer has answered, also after such a timeout: where that is too
-    /// long, close the connection.
+    /// Once the call is sent, the peer decides which protocol is spoken. If it agrees after the future was dropped, or
+    /// after its [timeout](SwitchCall::timeout) or the connection's
+    /// [`call_timeout`](crate::Connection::call_timeout), the connection is closed. Nothing else can be sent before the
+    /// peer has answered, even after such a timeout. If that takes too long, close the connection.
     pub fn switch_protocol<C: ProtocolSwitch>(&self, command: C) -> SwitchCall<'static, C::Error> {
         SwitchCall(Asks::typed(self, command, hand_over).switch_to(Then::HandOver))
     }
 
-    /// Asks for a protocol switch by the name of its command, with arguments as they are on the wire:
-    /// as [`switch_protocol`](Peer::switch_protocol), for a command whose type is not known.
+    /// Asks for a protocol switch by the name of its command, with arguments as they are on the wire. This is
+    /// [`switch_protocol`](Peer::switch_protocol) for a command whose type is not known.
     ///
-    /// The peer has to know the command as one that switches: an answer to any other is not told
-    /// from one that agrees, and the stream is handed over all the same.
+    /// The peer has to know the command as one that switches. The answer to any other command looks like one that agrees,
+    /// and the stream would be handed over all the same.
     ///
     /// # Errors
     ///
@@ -67,9 +63,8 @@ impl Peer {
         self.switch_protocol_by_name_with(command, |out, _| Ok(out.put_box(&arguments?)?))
     }
 
-    /// Asks for a protocol switch by the name of its command, with what `write` writes as arguments:
-    /// as [`switch_protocol_by_name`](Peer::switch_protocol_by_name), for arguments that may be
-    /// attachments.
+    /// Asks for a protocol switch by the name of its command. `write` writes the arguments, so they may have attachments.
+    /// Otherwise this is [`switch_protocol_by_name`](Peer::switch_protocol_by_name).
     ///
     /// # Errors
     ///
@@ -111,8 +106,8 @@ impl<E> SwitchCall<'_, E> {
     /// Sets how long the peer may take to answer: see [`Call::timeout`](crate::Call::timeout). If it
     /// agrees after that time, the connection is closed.
     ///
-    /// What was queued before the question is still sent once the peer has agreed, and a peer that
-    /// does not read holds that up. `tokio::time::timeout` around the whole future bounds that too.
+    /// Once the peer has agreed, boxes that were queued before the call are still sent. A peer that does not read holds
+    /// that up. `tokio::time::timeout` around the whole future limits that time too.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
     }

@@ -18,16 +18,15 @@ const READ: usize = 16 << 10;
 
 /// A connection that speaks another protocol from now on: what a protocol switch hands over.
 ///
-/// It reads first what the peer had sent behind the switch and what was read already, then what
-/// the transport receives. It comes apart with [`into_parts`](Switched::into_parts).
+/// Reading returns first the bytes behind the switch that were read already, and then those that the transport receives.
+/// [`into_parts`](Switched::into_parts) takes it apart.
 ///
 /// # In a server
 ///
-/// A connection of a [server](crate::Serve) counts as one of its
-/// [`max_connections`](crate::Serve::max_connections) until this is dropped, or the transport
-/// that it comes apart into. Nothing else bounds it: no deadline holds, the server does not end it, and
-/// one that stops does not wait for it. The code that speaks on it has to see that it ends. Served by the same
-/// server again it would need a second place while it has its first: run it as a
+/// A connection of a [server](crate::Serve) counts as one of its [`max_connections`](crate::Serve::max_connections) until
+/// this is dropped, or the transport that you take out of it. Nothing else bounds it: it has no deadline, the server does
+/// not end it, and a server that stops does not wait for it. The code that speaks on it has to see to it that it ends. Do
+/// not let the same server serve it again, since it would need a second place while it has its first. Run it as a
 /// [`Connection`](crate::Connection) of its own instead.
 ///
 /// # Cancel safety
@@ -77,7 +76,7 @@ impl Room {
 /// The parts of a [`Switched`].
 #[non_exhaustive]
 pub struct SwitchedParts {
-    /// The transport. In a server it is this that has the place of the connection from then on.
+    /// The transport. In a server, this has the place of the connection from then on.
     pub transport: Pin<Box<dyn Transport>>,
     /// The bytes that were read already, and come before whatever the transport receives.
     pub read: Bytes,
@@ -118,10 +117,10 @@ impl Switched {
     }
 
     /// Takes the attachments that were received and that no argument has claimed, in the order
-    /// in which they came. Those that come with later reads are added to them; a read fails when
-    /// there are more than [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), or
-    /// more in all than [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all). What was
-    /// taken counts no more.
+    /// in which they came. Later reads may add others. A read fails when there are more than
+    /// [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), or more in all than
+    /// [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all). Attachments that were taken no longer
+    /// count.
     #[must_use = "attachments are closed when they are dropped"]
     pub fn take_attachments(&mut self) -> Vec<Attachment> {
         self.waiting.set(0);

@@ -109,8 +109,8 @@ pub trait Transport: Send + 'static {
         PeerAddress::Unknown
     }
 
-    /// Returns the [data](crate::Connection::data) that a connection over this transport begins with, such
-    /// as who the peer is; none unless this is implemented.
+    /// Returns the [data](crate::Connection::data) that a connection over this transport begins with, such as who the
+    /// peer is. None by default.
     fn data(&self) -> Extensions {
         Extensions::default()
     }

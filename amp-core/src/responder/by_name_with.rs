@@ -17,11 +17,11 @@ use crate::connection::Switched;
 use crate::proto::RemoteError;
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Adds a responder for the command of this name that gets what `read` reads from a call, and
-    /// returns what writes the answer: as [`respond_by_name`](Responders::respond_by_name), for values
-    /// that need the connection, such as attachments.
+    /// Adds a responder for the command of this name, as [`respond_by_name`](Responders::respond_by_name) does, for
+    /// values that need the connection, such as attachments. `read` reads the call for the responder. The responder
+    /// returns a closure that writes the answer.
     ///
-    /// A call that cannot be read is answered as one whose arguments do not fit its command.
+    /// A call that cannot be read is answered like a call whose arguments do not fit its command.
     ///
     /// ```
     /// use amp_core::dynamic::Values;
@@ -67,9 +67,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add(command, Origin::Name, Arc::new(Answers { read, responder }))
     }
 
-    /// Sets the responder for all commands that have none, as [`fallback`](Responders::fallback) does:
-    /// one that gets what `read` reads from a call of the command that it is given, and returns what
-    /// writes the answer. What writes the answer to a one-way call writes for nobody.
+    /// Sets the responder for all commands that have none, as [`fallback`](Responders::fallback) does. `read` gets the
+    /// name of the command, and reads the call for the responder. The responder returns a closure that writes the answer.
+    /// For a one-way call, nobody gets that answer.
     pub fn fallback_with<A, F, R, W>(
         mut self,
         read: impl Fn(&[u8], &mut BoxReader<'_>, &mut Proto<'_>) -> Result<A, DecodeError>
@@ -90,8 +90,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     /// Adds a responder for the command of this name that agrees to a protocol switch, as
-    /// [`respond_switch_by_name`](Responders::respond_switch_by_name) does: one that gets what `read`
-    /// reads from a call.
+    /// [`respond_switch_by_name`](Responders::respond_switch_by_name) does. `read` reads the call for it.
     ///
     /// # Panics
     ///
@@ -117,9 +116,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add(command, Origin::Name, Arc::new(Switches { read, responder }))
     }
 
-    /// Sets the responder for protocol switches that have none, as
-    /// [`fallback_switch`](Responders::fallback_switch) does: one that gets what `read` reads from a call
-    /// of the command that it is given.
+    /// Sets the responder for all protocol switches without a responder, as
+    /// [`fallback_switch`](Responders::fallback_switch) does. `read` gets the name of the command, and reads the call for
+    /// the responder.
     pub fn fallback_switch_with<A, F, R, H, G>(
         mut self,
         is_switch: impl Fn(&[u8]) -> bool + Send + Sync + 'static,

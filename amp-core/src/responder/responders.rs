@@ -214,8 +214,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.typed_then(responder, |ended| ended.map_err(Failure::Declared))
     }
 
-    /// Adds a responder as [`respond_then`](Responders::respond_then) does, which may fail in the ways
-    /// that one of [`try_respond`](Responders::try_respond) may.
+    /// Adds a responder as [`respond_then`](Responders::respond_then) does. It may fail in the same ways as one of
+    /// [`try_respond`](Responders::try_respond).
     ///
     /// # Panics
     ///
@@ -257,9 +257,9 @@ impl<S: Send + Sync + 'static> Responders<S> {
     }
 
     /// Sets the responder for all commands that have none, for example in a proxy. It learns whether
-    /// a call wants an answer, so it can pass on one-way calls too. For calls that ask for a protocol
-    /// switch, use [`fallback_switch`](Responders::fallback_switch): a backend that agrees to one which this passes on
-    /// is lost to boxes. [Proxies](crate::cookbook::proxies) says who may share a connection to a backend.
+    /// a call wants an answer, so it can pass on one-way calls too. Calls that ask for a protocol switch need
+    /// [`fallback_switch`](Responders::fallback_switch) instead: if the backend agreed to a switch that this passes on, no
+    /// more boxes could be sent to it. [Proxies](crate::cookbook::proxies) says who may share a connection to a backend.
     ///
     /// ```
     /// use amp_core::{Peer, ReceivedCall, Responders};
@@ -426,8 +426,8 @@ impl Peer {
     /// the next call whose responder is started. A responder that replaces the set before it first
     /// waits does so before any call that the peer has sent after its own.
     ///
-    /// Anybody on the way may have sent a call that came before TLS was started. So from the handshake on, the
-    /// peer that such a call came with replaces nothing. See [`StartTls`](crate::tls::StartTls).
+    /// Anybody in between may have sent a call that came before TLS was started. So once the handshake has begun, the peer
+    /// of such a call replaces nothing. See [`StartTls`](crate::tls::StartTls).
     pub fn replace_responders<S>(&self, responders: Responders<S>) {
         self.put_in_place(responders);
     }

@@ -16,13 +16,13 @@ use crate::connection::{Switched, Then};
 use crate::proto::RemoteError;
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Adds a responder for the command `C` that agrees to a protocol switch by returning what
-    /// speaks from then on: a closure that gets the stream, and runs on a task of its own once
-    /// the answer is sent. An error refuses the switch, and the connection goes on.
+    /// Adds a responder for the command `C` that agrees to a protocol switch by returning a closure. The closure gets
+    /// the stream, and runs on a task of its own once the answer is sent. If the responder returns an error, it refuses
+    /// the switch, and the connection goes on.
     ///
-    /// Until it has decided nothing more is read from the peer: so it must not wait for an answer
-    /// of that peer, and it does not notice when the peer goes. It is not asked where no switch can
-    /// follow: when the call wants no answer, or was read before this responder was put in place.
+    /// Until the responder has decided, nothing more is read from the peer. So it must not wait for an answer of that
+    /// peer, and it does not notice when the peer goes. It is not asked if no switch can follow: when the call wants no
+    /// answer, or was read before this responder was put in place.
     ///
     /// ```
     /// use amp_core::{Command, NoError, Responders, Switched};
@@ -54,8 +54,8 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.switching(responder, |ended| ended.map(hand_over).map_err(Failure::Declared))
     }
 
-    /// Adds a responder as [`respond_switch`](Responders::respond_switch) does, which may fail in the
-    /// ways that one of [`try_respond`](Responders::try_respond) may. Any failure refuses the switch.
+    /// Adds a responder as [`respond_switch`](Responders::respond_switch) does. It may fail in the same ways as one of
+    /// [`try_respond`](Responders::try_respond), and any failure refuses the switch.
     ///
     /// # Panics
     ///
@@ -76,11 +76,11 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// [`respond_switch`](Responders::respond_switch) does, without knowing the command's type. An
     /// error refuses the switch, and the connection goes on.
     ///
-    /// It is asked too when a call of that name wants no answer. Then no switch can follow, since the
-    /// peer would not know from which byte on; see [`ReceivedCall::requires_answer`].
+    /// It is also asked when a call of that name wants no answer. Then no switch can follow, since the peer would not
+    /// know from which byte on: see [`ReceivedCall::requires_answer`].
     ///
-    /// A proxy asks its backend, with [`Peer::switch_protocol_by_name`](crate::Peer::switch_protocol_by_name),
-    /// and then copies what either side sends:
+    /// A proxy asks its backend, with [`Peer::switch_protocol_by_name`](crate::Peer::switch_protocol_by_name), and then
+    /// copies all that either side sends:
     ///
     /// ```
     /// use amp_core::{Peer, ReceivedCall, Responders, Switched};
@@ -115,16 +115,15 @@ impl<S: Send + Sync + 'static> Responders<S> {
         self.add(command, Origin::Name, Arc::new(SwitchingByName { responder }))
     }
 
-    /// Sets the responder for protocol switches that have none, beside the
-    /// [`fallback`](Responders::fallback) for all other commands. It decides as that of
-    /// [`respond_switch_by_name`](Responders::respond_switch_by_name) does.
+    /// Sets the responder for all protocol switches without a responder, beside the [`fallback`](Responders::fallback)
+    /// for all other commands. It decides like that of
+    /// [`respond_switch_by_name`](Responders::respond_switch_by_name).
     ///
-    /// `is_switch` says by the name of a command whether a call of it asks for a switch. Nothing on
-    /// the wire does: the call of a switch is like any other, and so is an answer that agrees. What
-    /// is read behind a call for which it is true waits until that is answered; so it is not to be
-    /// true of ordinary commands. It runs on the connection's own task, for each call that has no
-    /// responder of its own and wants an answer, and must not block. When it panics, the call counts
-    /// as an ordinary one.
+    /// `is_switch` gets the name of a command, and says whether a call of it asks for a switch. Nothing on the wire says
+    /// so: the call of a switch is like any other, and so is an answer that agrees. If it returns `true`, everything
+    /// behind the call waits until the call is answered. So it should return `false` for ordinary commands. It runs on
+    /// the connection's own task, for each call that has no responder of its own and wants an answer, and must not
+    /// block. If it panics, the call counts as an ordinary one.
     pub fn fallback_switch<F, R, H, G>(
         mut self,
         is_switch: impl Fn(&[u8]) -> bool + Send + Sync + 'static,
