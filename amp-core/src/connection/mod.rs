@@ -15,6 +15,7 @@ mod due;
 mod halves;
 mod lane_turn;
 mod lending;
+mod lent;
 mod line;
 mod not_started;
 mod noted;
@@ -47,6 +48,7 @@ pub use drained::Drained;
 pub(crate) use driver::Driver;
 pub(crate) use due::{Due, now};
 pub(crate) use lane_turn::LaneTurn;
+pub(crate) use lent::{Given, Lent};
 #[doc(hidden)]
 pub use not_started::CalledBeforeTheStart;
 pub use notify::{NamedNotification, NamedNotificationWith, Notification};

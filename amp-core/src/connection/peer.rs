@@ -8,7 +8,7 @@ use super::polling::is_within_responder;
 use super::shared::{Shared, seen};
 use crate::argument::{PeerAddress, Proto};
 use crate::error::CloseReason;
-use crate::proto::{Counters, IncomingCall};
+use crate::proto::Counters;
 
 /// The other side of a connection: a handle that makes calls to it.
 ///
@@ -55,16 +55,17 @@ impl Peer {
         peer
     }
 
-    /// The peer as of a call: whoever shows certificates has not made the calls that came before, in clear
-    /// text.
-    pub(crate) fn of_call(mut self, call: &IncomingCall) -> Self {
-        self.see_as_of(call.is_upgraded());
-        self
+    /// It goes with what came over the transport that a switch has brought, or with what came before: whoever
+    /// shows certificates has not made the calls that came before, in clear text.
+    #[inline]
+    pub(crate) fn see_as_of(&mut self, upgraded: bool) {
+        self.sees_late &= upgraded;
     }
 
-    /// It goes with what came over the transport that a switch has brought, or with what came before.
-    pub(super) fn see_as_of(&mut self, upgraded: bool) {
-        self.sees_late &= upgraded;
+    /// The same, whatever it went with.
+    #[inline]
+    pub(super) fn seeing_late(self, sees_late: bool) -> Self {
+        Self { sees_late, ..self }
     }
 
     pub(crate) fn sees_late(&self) -> bool {

@@ -3,32 +3,33 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::argument::PeerAddress;
-use crate::connection::Peer;
+use crate::connection::{Given, Lent, Peer};
 use crate::error::CloseReason;
 
 /// The context of a call: the state that the set of responders shares, and the peer that called.
 pub struct Context<S = ()> {
-    state: Arc<S>,
-    peer: Peer,
+    given: Lent<Given<S>>,
+}
+
+impl<S: Send + Sync + 'static> Context<S> {
+    #[inline]
+    pub(super) fn new(state: &Arc<S>, peer: &Peer) -> Self {
+        Self { given: Lent::given(state, peer) }
+    }
 }
 
 impl<S> Context<S> {
-    #[inline]
-    pub(super) fn new(state: &Arc<S>, peer: &Peer) -> Self {
-        Self { state: Arc::clone(state), peer: peer.clone() }
-    }
-
     /// Returns the state given to [`Responders::new`](crate::Responders::new), shared by all
     /// connections that these responders answer.
     pub fn state(&self) -> &S {
-        &self.state
+        &self.given.state
     }
 
     /// Returns the peer that called, for example to call it back. Await the answer: a responder that
     /// blocks its thread to wait for it may wait for ever (see
     /// [`Responders::on_own_tasks`](crate::Responders::on_own_tasks)).
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        &self.given.peer
     }
 
     /// Returns the address of the peer.
@@ -81,7 +82,7 @@ impl<S> Context<S> {
 
 impl<S> Clone for Context<S> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), peer: self.peer.clone() }
+        Self { given: self.given.clone() }
     }
 }
 

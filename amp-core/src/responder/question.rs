@@ -11,7 +11,7 @@ use super::failure::{BoxedError, Failure};
 use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
-use crate::connection::{After, Hosted, Peer, Then, following};
+use crate::connection::{After, Hosted, Lent, Peer, Then, following};
 use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
@@ -52,7 +52,7 @@ pub(crate) struct Question {
 impl Question {
     #[inline]
     pub(crate) fn new(
-        peer: Peer,
+        peer: Lent<Peer>,
         call: &IncomingCall,
         number: Option<BoxNumber>,
         asks_switch: bool,
@@ -114,7 +114,7 @@ impl Drop for Question {
 
 /// The call behind a question. Dropped unanswered, it is answered with `UNKNOWN`.
 pub(crate) struct Asked {
-    peer: Peer,
+    peer: Lent<Peer>,
     /// `None` when the peer wants no answer. A copy, so as not to keep the call's box in memory.
     tag: Option<SmallVec<[u8; TAG]>>,
     /// For messages.
@@ -157,8 +157,13 @@ pub(crate) type ErrorCode = Arc<OnceLock<Option<Bytes>>>;
 
 impl Asked {
     #[inline]
-    fn new(peer: Peer, call: &IncomingCall, number: Option<BoxNumber>, asks_switch: bool) -> Self {
-        let peer = peer.of_call(call);
+    fn new(
+        mut peer: Lent<Peer>,
+        call: &IncomingCall,
+        number: Option<BoxNumber>,
+        asks_switch: bool,
+    ) -> Self {
+        peer.see_as_of(call.is_upgraded());
         let watch = peer.shared().watch(Side::Answering, call.command(), false);
         let tag = call.tag().map(|tag| {
             watch.tag(|| Plain(tag));

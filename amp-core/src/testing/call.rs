@@ -133,7 +133,7 @@ pub async fn notify<S, C: OneWay>(
         ampbox = parsed;
     }
     if let Ok(Event::Called(call)) = core.handle_box(ampbox) {
-        let question = Question::new(called, &call, None, false);
+        let question = Question::new(called.into(), &call, None, false);
         let locator = responders.clone().into_locator();
         if let Some(responding) = locator.respond(question, call.command(), call.ampbox()) {
             responding.await;

@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use super::super::all_held;
 use super::super::due::now;
+use super::super::lent::Lent;
 use super::super::line::Stream;
-use super::super::peer::Peer;
 use super::super::shared::{After, Discard, Hosted, Upgraded};
 use super::super::switched::{Room, Switched};
 use super::leftover::LeftBehind;
@@ -170,7 +170,7 @@ impl Hands for AtWork<'_, '_> {
     fn begin(&mut self, received: &WaitingCall, asks_switch: bool, by: AnsweredBy) -> bool {
         let Around { shared, handle, locator, .. } = &mut *self.around;
         let WaitingCall { call, number } = received;
-        let mut question = Question::new(Peer::recent(shared, handle), call, *number, asks_switch);
+        let mut question = Question::new(Lent::recent(shared, handle), call, *number, asks_switch);
         let own = if let AnsweredBy::Own = by { Own::of(shared) } else { None };
         match (by, own) {
             (AnsweredBy::Refusal(Refusal::Closing), _) => question.fail_closing(),

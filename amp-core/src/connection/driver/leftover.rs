@@ -3,7 +3,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use super::super::peer::{Handle, Peer};
+use super::super::lent::Lent;
+use super::super::peer::Handle;
 use super::super::shared::Shared;
 use crate::proto::{Leftover, NextLeft};
 use crate::responder::{Locator, Question, begin};
@@ -28,7 +29,7 @@ impl Future for LeftBehind {
             let is_same = |other: &Waker| other.will_wake(cx.waker());
             match shared.with(|state| leftover.next(&mut state.core, &mut waker, is_same)) {
                 NextLeft::Begin(received) => {
-                    let peer = Peer::recent(shared, handle);
+                    let peer = Lent::recent(shared, handle);
                     let question = Question::new(peer, &received.call, received.number, false);
                     if begin(shared, locator, question, &received) {
                         leftover.give_way();

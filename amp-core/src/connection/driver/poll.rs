@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::super::lent::Keeping;
 use super::hands::AtWork;
 use super::state::Driver;
 use crate::error::CloseReason;
@@ -21,7 +22,10 @@ impl Driver {
         if !drive.go_to_work(&mut hands) {
             return Poll::Pending;
         }
-        match drive.turns(&mut hands) {
+        let keeping = Keeping::begin();
+        let turned = drive.turns(&mut hands);
+        drop(keeping);
+        match turned {
             Ok(Next::Wait) => {}
             Ok(Next::Again) => cx.waker().wake_by_ref(),
             Ok(Next::GiveWay) => runtime::defer(cx),
