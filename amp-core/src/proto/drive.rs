@@ -59,6 +59,8 @@ pub(crate) struct Drive<W, S> {
     /// The line that leads nowhere, which is kept for the next time that its own is left to callers. `None`
     /// until that was so once, and while it is.
     stand_in: Option<Box<Line<S>>>,
+    /// Whether it waits, and has left what others need for that.
+    parked: bool,
     /// The waker of the driver, kept from the last wait for the next; `None` while it waits.
     waker: Option<W>,
     /// What was done since others had their turn.
@@ -113,6 +115,7 @@ impl<W, S> Drive<W, S> {
             line: Line::new(stream),
             lending: if lends { Lending::Kept } else { Lending::Never },
             stand_in: None,
+            parked: false,
             waker: None,
             stint: Stint::default(),
             portions: Portions::default(),

@@ -10,6 +10,11 @@ impl<W: Clone, S: Default> Drive<W, S> {
     /// back.
     #[inline]
     pub(crate) fn go_to_work(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
+        if !self.parked {
+            // It has left nothing, and whatever may be queued is found when it is written.
+            self.queued = true;
+            return true;
+        }
         self.try_to_work(&mut None, hands) || self.ask_for_line(hands)
     }
 
@@ -34,10 +39,8 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 self.lending = Lending::Kept;
             }
             self.queued = core.has_to_send();
-            // A driver that has not left its waker behind still has it.
-            if self.waker.is_none() {
-                self.waker = parking.go_to_work();
-            }
+            self.waker = parking.go_to_work();
+            self.parked = false;
             true
         })
     }
@@ -56,6 +59,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 return false;
             }
             parking.wait(driver, situation);
+            self.parked = true;
             // A reader that has paused is to hear of a call: from then on it may read, and begin what it
             // has read ahead. And where a switch was asked for, or has replaced the transport, only the
             // driver writes.
