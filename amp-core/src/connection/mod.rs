@@ -1,6 +1,7 @@
 //! Connections: one driver task that owns the stream, and the handle that calls.
 
 mod all_held;
+mod answered;
 mod builder;
 mod by_name;
 mod byte_transport;

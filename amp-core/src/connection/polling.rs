@@ -56,6 +56,13 @@ pub(crate) fn is_within_responder<C>(connection: &Arc<C>) -> bool {
     ptr::eq(POLLED.get().connection, Arc::as_ptr(connection).cast())
 }
 
+/// Whether this thread polls a responder of the connection in its driver.
+#[inline]
+pub(super) fn is_within_driver_of<C>(connection: &Arc<C>) -> bool {
+    let polled = POLLED.get();
+    polled.by_driver && ptr::eq(polled.connection, Arc::as_ptr(connection).cast())
+}
+
 /// Whether this thread polls a responder in a driver.
 pub(crate) fn is_within_driver() -> bool {
     POLLED.get().by_driver

@@ -10,8 +10,10 @@ use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, sleep};
 
+use super::answered;
 use super::drained::Drained;
 use super::line::Stream;
+use super::polling::is_within_driver_of;
 use super::settings::Settings;
 use super::switched::Switched;
 use super::transport::Transport;
@@ -19,7 +21,7 @@ use crate::argument::{AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, BoxNumber, Core, Host, Parking, Public, Released, RoomFor};
+use crate::proto::{self, Body, BoxNumber, Core, Host, Parking, Public, Released, RoomFor};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Notify, Ordering};
 
 pub(crate) struct Shared {
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) extensions: Extensions,
     pub(crate) measures: Measures,
     pub(crate) settings: Settings,
+    /// How large a box may be that is sent.
+    boxes: BoxLimits,
     /// Where the connection was started. It has the timers of calls, which may be polled anywhere.
     pub(crate) runtime: Handle,
     /// The handle of the connection, by which arguments make a [`Peer`](super::Peer). Its type is not
@@ -129,6 +133,7 @@ impl Shared {
             extensions,
             measures: Measures::new(),
             settings,
+            boxes,
             runtime,
             handle: OnceLock::new(),
             own: OnceLock::new(),
@@ -176,7 +181,38 @@ impl Shared {
     /// No panic can leave the state half changed, so a poisoned lock is as good as any.
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered::wait_of(self.id) {
+            answered::queue(&mut state.core);
+        }
+        state
+    }
+
+    /// Answers the call with this tag with the next change of the core on this thread, where that comes at once:
+    /// while the driver begins responders. `false` if it is to be answered as any other, by a change of its own.
+    #[inline]
+    pub(crate) fn answer_soon(self: &Arc<Self>, tag: &[u8], body: &mut Body) -> bool {
+        if !is_within_driver_of(self) || self.public().any(Public::EVENTFUL) {
+            return false;
+        }
+        let mut are_enough = false;
+        let waits = answered::wait(self.id, |answers| {
+            let added = answers.add(tag, body, self.boxes);
+            are_enough = answers.are_enough(&self.settings.limits);
+            added
+        });
+        if waits && are_enough {
+            self.queue_answers();
+        }
+        waits
+    }
+
+    /// Queues the answers that wait on this thread, and what comes of that is made public.
+    #[inline]
+    pub(super) fn queue_answers(&self) {
+        if answered::wait_of(self.id) {
+            self.with(|_| ());
+        }
     }
 
     /// Tells all whom the last change concerns, and drops what it has let go, with nothing locked.

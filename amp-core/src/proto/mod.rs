@@ -98,7 +98,7 @@ pub use protocol::Protocol;
 pub(crate) use reason::CloseReason;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::core::{CallOutcome, Failed};
+pub(crate) use self::core::{Answers, CallOutcome, Failed};
 pub(crate) use inbound::Inbound;
 #[cfg(feature = "tokio")]
 pub(crate) use refused::RefusedAttachment;

@@ -290,6 +290,15 @@ impl Outgoing {
         }
     }
 
+    /// Puts whole boxes in that are small and name no attachments.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn push_boxes(&mut self, boxes: &[u8], count: usize) {
+        self.tail.put_slice(boxes);
+        self.len += boxes.len();
+        self.boxes += count;
+    }
+
     /// Puts a body in of which some is sent from where it is.
     fn push_segments(&mut self, body: &mut Body) {
         let all = body.pairs.len();

@@ -322,6 +322,13 @@ impl Asked {
             Ok(Err(error)) => Err(Undeclared::Encode(error.hide_value())),
             Ok(Ok(mut encoded)) => match &self.tag {
                 None => Ok(Outcome::Done),
+                Some(tag)
+                    if after.is_none()
+                        && !self.asks_switch
+                        && shared.answer_soon(tag, &mut encoded.body) =>
+                {
+                    Ok(Outcome::Answered)
+                }
                 Some(tag) => {
                     let body = &mut encoded.body;
                     shared.with(|state| {

@@ -24,6 +24,7 @@ impl Driver {
         }
         let keeping = Keeping::begin();
         let turned = drive.turns(&mut hands);
+        around.shared.queue_answers();
         drop(keeping);
         match turned {
             Ok(Next::Wait) => {}

@@ -1,5 +1,7 @@
 //! One side of a connection.
 
+#[cfg(feature = "tokio")]
+mod answers;
 mod attachments;
 mod callers;
 mod ending;
@@ -13,6 +15,8 @@ mod side;
 mod taking_back;
 mod waking;
 
+#[cfg(feature = "tokio")]
+pub(crate) use answers::Answers;
 #[cfg(feature = "tokio")]
 pub(crate) use callers::CallOutcome;
 #[cfg(feature = "tokio")]

@@ -80,6 +80,16 @@ impl<W, H: Host> Core<W, H> {
         self.counters.bytes_sent += (queue.len() - before) as u64;
     }
 
+    /// Puts answers behind what is queued, which are whole boxes.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn push_answers(&mut self, boxes: &[u8], count: usize) {
+        self.held.as_mut().unwrap_or(&mut self.outgoing).push_boxes(boxes, count);
+        self.counters.answers_sent += count as u64;
+        self.counters.boxes_sent += count as u64;
+        self.counters.bytes_sent += boxes.len() as u64;
+    }
+
     /// The place of the end of all that is queued, among all bytes that this side sends.
     pub(crate) fn end_of_queue(&self) -> u64 {
         self.taken + self.queued() as u64
