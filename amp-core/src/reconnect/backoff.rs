@@ -10,8 +10,7 @@ use crate::setters::setters;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Backoff {
-    /// The first wait, before jitter. 200 milliseconds by default; less than one millisecond
-    /// counts as that.
+    /// The first wait, before jitter. 200 milliseconds by default. Less than one millisecond counts as one millisecond.
     pub base: Duration,
     /// The factor by which each wait is longer than the one before it. 2 by default; less than 1
     /// counts as 1.
@@ -20,8 +19,8 @@ pub struct Backoff {
     pub cap: Duration,
     /// The random part of a wait. [`Jitter::Full`] by default.
     pub jitter: Jitter,
-    /// The time that a connection has to last, once it is ready for calls, for the waits to begin
-    /// with `base` again. 10 seconds by default; zero when it is enough that it was ready at all.
+    /// When a ready connection has lasted this long, the waits begin with `base` again. 10 seconds by default. With zero, it
+    /// is enough that the connection was ready at all.
     pub reset_after: Duration,
 }
 
@@ -40,7 +39,7 @@ setters!(Backoff {
 pub enum Jitter {
     /// No part of a wait is random.
     None,
-    /// A wait lies between zero and what it would be without jitter.
+    /// A wait lies between zero and its length without jitter.
     #[default]
     Full,
     /// A wait lies between `base` and `factor` times the wait before it.

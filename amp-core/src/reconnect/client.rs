@@ -16,8 +16,8 @@ use crate::error::{CallError, NotConnected, NotConnectedKind};
 
 /// A client that connects again when its connection is lost.
 ///
-/// Clones are cheap and stand for the same client. It stops, and closes its connection, when the
-/// last of them is dropped, or by [`close`](Client::close). A call that is awaited is one of them.
+/// Clones are cheap and refer to the same client. It stops, and closes its connection, when the last of them is dropped, or
+/// by [`close`](Client::close). A call that is being awaited counts as one of them.
 #[doc(alias("ClientService", "ReconnectingClientFactory", "Retry"))]
 #[derive(Clone)]
 pub struct Client {
@@ -29,8 +29,7 @@ impl Client {
         Self { link: Arc::new(link) }
     }
 
-    /// Calls the peer, on the connection that there is. Nothing is sent before what it returns is
-    /// awaited.
+    /// Calls the peer over the present connection. Nothing is sent before the returned call is awaited.
     ///
     /// While there is no connection the call fails at once, or waits for one: see
     /// [`Connector::wait_for_connection`](super::Connector::wait_for_connection), [`ClientCall::wait_for_connection`] and [`ClientCall::fail_fast`]. Calls that
@@ -51,13 +50,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Peer::call_remote`], and [`CallError::NotConnected`](crate::CallError::NotConnected)
-    /// when nothing was sent for want of a connection.
+    /// As [`Peer::call_remote`], and [`CallError::NotConnected`](crate::CallError::NotConnected) when nothing was sent
+    /// because there was no connection.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped while it waits for a connection has sent nothing, unless it was
-    /// to send the call again. After that, as [`Peer::call_remote`].
+    /// If the future is dropped while it waits for its first connection, nothing was sent. After that, this is as for
+    /// [`Peer::call_remote`].
     pub fn call_remote<C: Command>(&self, command: C) -> ClientCall<C::Response, C::Error> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         ClientCall::new(
@@ -70,9 +69,8 @@ impl Client {
         )
     }
 
-    /// Sends a command that wants no answer, on the connection that there is. Resolves once the
-    /// command is queued. Whether it arrives is not known: it is lost with a connection that ends
-    /// before it is sent.
+    /// Sends a one-way command over the present connection. Resolves once the command is queued. Nothing tells whether it
+    /// arrives: if the connection ends before it is sent, it is lost.
     ///
     /// # Errors
     ///
@@ -80,7 +78,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// A future that was dropped has either queued the command or not.
+    /// If the future is dropped, the command has either been queued as a whole or not at all.
     pub fn notify<C: OneWay>(&self, command: C) -> ClientCall<()> {
         ClientCall::new(&self.link, C::IDEMPOTENT, Request::typed(command), notify)
     }
@@ -114,13 +112,12 @@ impl Client {
         })
     }
 
-    /// Calls a command by its name, with what `write` writes as arguments, and returns what `read` reads
-    /// from the answer: as [`call_by_name`](Client::call_by_name), for values that need the connection,
-    /// such as attachments. `write` writes once for each time that the call is sent.
+    /// Calls a command by its name, as [`call_by_name`](Client::call_by_name) does, for values that need the connection,
+    /// such as attachments. `write` writes the arguments, each time that the call is sent. `read` reads the answer.
     ///
     /// # Errors
     ///
-    /// As [`call_by_name`](Client::call_by_name), and what the closures return.
+    /// As [`call_by_name`](Client::call_by_name), and the errors of the closures.
     ///
     /// # Cancel safety
     ///
@@ -152,8 +149,8 @@ impl Client {
         })
     }
 
-    /// Sends a command by its name that wants no answer, with arguments as they are on the wire. It is
-    /// sent once, unless it is marked as [`idempotent`](ClientCall::idempotent).
+    /// Sends a one-way command by its name, with arguments as they are on the wire. It is sent once, unless it is marked as
+    /// [`idempotent`](ClientCall::idempotent).
     ///
     /// # Errors
     ///
@@ -175,13 +172,12 @@ impl Client {
         ClientCall::new(&self.link, false, request, notify)
     }
 
-    /// Sends a command by its name that wants no answer, with what `write` writes as arguments: as
-    /// [`notify_by_name`](Client::notify_by_name), for values that need the connection. `write` writes once
-    /// for each time that the command is sent.
+    /// Sends a one-way command by its name, as [`notify_by_name`](Client::notify_by_name) does, for values that need the
+    /// connection. `write` writes the arguments, each time that the command is sent.
     ///
     /// # Errors
     ///
-    /// As [`notify`](Client::notify), and what `write` returns.
+    /// As [`notify`](Client::notify), and the errors of `write`.
     ///
     /// # Cancel safety
     ///
@@ -197,8 +193,8 @@ impl Client {
         ClientCall::new(&self.link, false, request, notify)
     }
 
-    /// Returns the connection, to be used without this client: for a protocol switch, say. Waits
-    /// until there is one, without end.
+    /// Returns the connection, to use it without this client, for example for a protocol switch. If there is none, this
+    /// waits for one, without end.
     ///
     /// # Errors
     ///
@@ -217,45 +213,44 @@ impl Client {
         self.link.state.borrow().clone()
     }
 
-    /// Returns how the client is connected, to be watched. It does not keep the client from
-    /// stopping; its last value is [`State::Closed`].
+    /// Returns the state of the connection, to watch it change. This does not keep the client from stopping. The last value
+    /// is [`State::Closed`].
     pub fn watch(&self) -> watch::Receiver<State> {
         self.link.state.clone()
     }
 
-    /// Stops the client and closes its connection, and waits until that has ended. Calls that
-    /// are outstanding fail with [`CloseReason::Local`](crate::CloseReason::Local), those that
-    /// wait for a connection with [`CallError::NotConnected`](crate::CallError::NotConnected).
+    /// Stops the client and closes its connection, and waits until that has ended. Outstanding calls fail with
+    /// [`CloseReason::Local`](crate::CloseReason::Local). Calls that wait for a connection fail with
+    /// [`CallError::NotConnected`](crate::CallError::NotConnected).
     ///
     /// It takes no longer than the [`close_timeout`](field@crate::Limits::close_timeout) of the
     /// connection.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the client stopping.
+    /// If the future is dropped, the client still stops.
     pub async fn close(&self) {
         self.link.stop.send_replace(Stop::AtOnce);
         self.closed().await;
     }
 
-    /// Stops the client once the responders that run on its connection have answered, but `within` this
-    /// time; waits until the connection has ended. What is said of the connection is as with
-    /// [`Peer::close_gracefully`]: calls of the peer are refused from here on, those of this side still
-    /// go out.
+    /// Lets the responders that run on the client's connection answer, for at most the time `within`. Then it stops the
+    /// client, and waits until the connection has ended. The connection ends as by [`Peer::close_gracefully`]: calls of the
+    /// peer are refused from here on, and calls of this side are still sent.
     ///
-    /// There will be no other connection. One that is not ready is closed at once, and calls that wait
-    /// for one fail with [`CallError::NotConnected`](crate::CallError::NotConnected) when none is
-    /// left. When this is called again the first time given counts; [`close`](Client::close), or
-    /// dropping the last handle of the client, cuts it short.
+    /// There will be no other connection. A connection that is not ready yet is closed at once, and calls that wait for a
+    /// connection fail with [`CallError::NotConnected`](crate::CallError::NotConnected) when none is left. If this is
+    /// called again, the time of the first call counts. [`close`](Client::close) cuts it short, and so does dropping the
+    /// last handle of the client.
     ///
-    /// Returns how many responders were cut off, which the time was too short for.
+    /// Returns how many responders were cut off because the time was too short for them.
     ///
-    /// In a responder that runs on a connection of the client, be it one that was left, this resolves at
-    /// once, with none that were cut off by then, and the client stops when the responder has answered.
+    /// In a responder on a connection of the client, even one that the client has left, this resolves at once, and says that
+    /// none was cut off yet. The client stops when the responder has answered.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the client stopping.
+    /// If the future is dropped, the client still stops.
     #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) -> Drained {
         self.link.stop.send_if_modified(|stop| {
@@ -272,10 +267,9 @@ impl Client {
         self.link.connections.drained()
     }
 
-    /// Returns whether no more calls can be made: the client is closed, or is about to be. One that has
-    /// no connection at the moment is not, nor one that is
-    /// [closed gracefully](Client::close_gracefully) over a connection, until its responders have
-    /// answered.
+    /// Returns whether no more calls can be made, because the client is closed or is about to be. A client without a
+    /// connection at the moment is not closed. During a [graceful close](Client::close_gracefully) over a connection, calls
+    /// can be made until the responders have answered.
     pub fn is_closed(&self) -> bool {
         let stop = *self.link.stop.borrow();
         match stop {

@@ -18,7 +18,7 @@ use crate::responder::Responders;
 use crate::runtime;
 use crate::sync::Notify;
 
-/// A [`Client`] that is about to start: how it connects, and what it does while it is not.
+/// A [`Client`] that is about to start, and the settings for it.
 #[must_use = "a client does nothing before it is spawned"]
 pub struct Connector {
     connect: Connect,
@@ -32,11 +32,10 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Creates a client that gets each connection from `connect`, over whatever that likes: TCP, a
-    /// Unix socket, TLS.
+    /// Creates a client that gets each connection from `connect`. The connection may be over anything: TCP, a Unix socket,
+    /// TLS.
     ///
-    /// A panic of `connect`, or of the hook, is an attempt that failed, unless the program is built
-    /// with `panic = "abort"`.
+    /// If `connect` or the hook panics, the attempt has failed, unless the program is built with `panic = "abort"`.
     pub fn new<F, R, E>(mut connect: F) -> Self
     where
         F: FnMut() -> R + Send + 'static,
@@ -58,18 +57,17 @@ impl Connector {
         }
     }
 
-    /// Sets what answers the peer's calls, on every connection and from its beginning on. Where
-    /// [`make_ready`](Self::make_ready) starts TLS, that is in clear text: what is not to be called by
-    /// anybody on the way comes with TLS, by the `responders` of what `Peer::start_tls` returns.
+    /// Sets the responders that answer the peer's calls, on every connection and from its beginning. If
+    /// [`make_ready`](Self::make_ready) starts TLS, they also answer in clear text. Give responders that nobody in between
+    /// may call to the future of `Peer::start_tls` instead, by its `responders`.
     pub fn responders<S: Send + Sync + 'static>(mut self, responders: Responders<S>) -> Self {
         self.prepare = Box::new(move |connection| connection.responders(responders.clone()));
         self
     }
 
-    /// Sets what makes a new connection ready: a login, a greeting, what the server has to know
-    /// again. No other call of the client is made before it has succeeded. When it fails the
-    /// connection is closed, and another one is made after a wait. When the connection is lost
-    /// meanwhile, the hook is dropped.
+    /// Sets the hook that makes a new connection ready, for example by a login, a greeting, or whatever the server has to
+    /// know again. No other call of the client is made before it has succeeded. If it fails, the connection is closed, and
+    /// another one is made after a wait. If the connection is lost meanwhile, the hook is dropped.
     pub fn make_ready<F, R, E>(mut self, mut hook: F) -> Self
     where
         F: FnMut(Peer) -> R + Send + 'static,
@@ -101,24 +99,24 @@ impl Connector {
         self
     }
 
-    /// Calls wait for the connection while there is none, unless they say otherwise with
-    /// [`ClientCall::fail_fast`](super::ClientCall::fail_fast). By default they fail at once.
-    /// Once there is one, they are made in the order in which they began to wait.
+    /// Lets calls wait for a connection while there is none, unless they say otherwise with
+    /// [`ClientCall::fail_fast`](super::ClientCall::fail_fast). By default they fail at once. Once there is a connection,
+    /// they are made in the order in which they began to wait.
     pub fn wait_for_connection(mut self) -> Self {
         self.options.wait = true;
         self
     }
 
-    /// Sets how long each call may take that does not say otherwise, from the start: waiting for a
-    /// connection, and being sent again, included. By default a call waits for a connection
-    /// without end, and then has the [`call_timeout`](Connection::call_timeout) of that.
+    /// Sets how long each call may take, unless the call sets its own time. This includes waiting for a connection and being
+    /// sent again. By default a call waits for a connection without end, and then has the
+    /// [`call_timeout`](Connection::call_timeout) of that connection.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Sets how many calls may wait for the connection at once. 1024 by default. Over it, a call
-    /// fails with [`CallError::NotConnected`](crate::CallError::NotConnected).
+    /// Sets how many calls may wait for the connection at once. 1024 by default. A further call fails with
+    /// [`CallError::NotConnected`](crate::CallError::NotConnected).
     pub fn max_waiting(mut self, calls: usize) -> Self {
         self.max_waiting = calls.min(Semaphore::MAX_PERMITS);
         self

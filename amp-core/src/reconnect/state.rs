@@ -15,20 +15,19 @@ pub enum State {
         /// The reason why there is no connection, unless this is the very first attempt.
         cause: Option<ConnectError>,
     },
-    /// There is a connection, and it is ready for calls. From when it begins to end, for whatever
-    /// reason, it is not this any more: the next one is made while it ends.
+    /// There is a connection, and it is ready for calls. As soon as it begins to end, for whatever reason, the state is
+    /// another one: the next connection is made while this one ends.
     Connected(Peer),
     /// There is no connection, and the next attempt has to wait.
     Waiting {
-        /// The number of the next attempt, from 2, since the last connection that lasted; 1 after one
-        /// that did.
+        /// The number of the next attempt since the last connection that lasted: from 2, or 1 right after that connection.
         attempt: u32,
         /// The moment at which the attempt begins.
         until: Instant,
         /// The reason why there is no connection.
         cause: ConnectError,
     },
-    /// There will be no connection any more: the client is closed.
+    /// The client is closed, and makes no more connections.
     Closed,
 }
 

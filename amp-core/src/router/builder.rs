@@ -24,13 +24,13 @@ pub struct Router {
 }
 
 impl Router {
-    /// Routes over a stream of bytes, as [`Connection::new`](crate::Connection::new) takes.
+    /// Routes over a stream of bytes, like [`Connection::new`](crate::Connection::new).
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Connection::new(stream).into()
     }
 
-    /// Routes over two streams, one for each direction, as
-    /// [`Connection::from_halves`](crate::Connection::from_halves) takes.
+    /// Routes over two streams, one for each direction, like
+    /// [`Connection::from_halves`](crate::Connection::from_halves).
     pub fn from_halves(
         reader: impl AsyncRead + Send + 'static,
         writer: impl AsyncWrite + Send + 'static,
@@ -118,10 +118,10 @@ impl Router {
     }
 }
 
-/// Routes over what a connection was made over: by `tls::connect`, by a [`Listener`](crate::Listener), by
-/// `amp_unix::connect`. The connections over the routes begin with the address and the data of this one,
-/// such as the certificates or the credentials of the peer. What else was set up is for the one conversation
-/// that it would have been, and is dropped. Attachments that the peer sends are dropped too.
+/// Routes over the transport of a connection, made by `tls::connect`, by a [`Listener`](crate::Listener) or by
+/// `amp_unix::connect`. The connections over the routes begin with the address and the data of this connection, such as
+/// the certificates or the credentials of the peer. All other settings of the connection are dropped. Attachments that the
+/// peer sends are dropped too.
 ///
 /// ```
 /// # async fn f(mut listener: impl amp_core::Listener) -> std::io::Result<()> {

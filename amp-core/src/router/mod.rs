@@ -33,7 +33,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (here, there) = tokio::io::duplex(4096);
-//! // The side that waits to be asked. Routes that the peer uses at once are bound before it starts.
+//! // The side that waits to be asked. Bind routes that the peer uses at once before the router starts.
 //! let router = Router::new(there);
 //! let default = router.routes().bind(RouteName::DEFAULT)?.connect_to(RouteName::DEFAULT)?;
 //! let new_route = async |context: Context<Routes>, NewRoute { name }: NewRoute| {
@@ -74,8 +74,8 @@
 //!   and then ends: see [`field@RouterLimits::receive_queue`].
 //! - Routes take turns to send. Boxes are never split, so a large one delays the others.
 //! - When the connection ends, the connections over all its routes end with the same reason.
-//! - Routes do not nest, since a box has only one `_route`. If a box that is sent over a route has
-//!   one already, it loses that.
+//! - Routes do not nest, since a box has only one `_route`. If a box has one already when it is sent over
+//!   a route, it loses that one.
 
 mod builder;
 mod driver;

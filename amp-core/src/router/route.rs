@@ -17,10 +17,10 @@ use crate::connection::Transport;
 /// is sent.
 const PIECE: usize = 8 << 10;
 
-/// A route that has a name on this side, and does not know where to send yet. What comes for it
-/// is kept, within [`RouterLimits::receive_queue`](field@super::RouterLimits::receive_queue).
+/// A route that has a name on this side, and does not know yet where to send. Boxes for it are kept, within
+/// [`RouterLimits::receive_queue`](field@super::RouterLimits::receive_queue).
 ///
-/// Dropping it gives the name back.
+/// Dropping it frees the name.
 #[derive(Debug)]
 #[must_use = "the name is given back when this is dropped"]
 pub struct BoundRoute {
@@ -33,13 +33,12 @@ impl BoundRoute {
         Self { binding: Binding { handle, id }, name }
     }
 
-    /// Returns the name under which this side receives: what the peer is to connect its end to.
+    /// Returns the name under which this side receives. The peer connects its end to this name.
     pub fn name(&self) -> &RouteName {
         &self.name
     }
 
-    /// Sends to the route that has `remote` for a name on the peer's side. The two names need not
-    /// be alike.
+    /// Sends to the route with the name `remote` on the peer's side. The two names may differ.
     ///
     /// # Errors
     ///
@@ -57,12 +56,11 @@ impl BoundRoute {
 /// A conversation beside others on a connection: a [`Transport`], over which a
 /// [`Connection`](crate::Connection) runs as over any other.
 ///
-/// Shutting it down, as a connection that closes does, sends what was queued and gives the name
-/// back; the peer is not told, since nothing on the wire could say it. Dropping it loses what was
-/// queued.
+/// A connection that closes shuts its route down. Then the boxes that are queued are sent, and the name is free again. The
+/// peer is not told, since AMP has no message for that. If the route is dropped instead, the boxes that are queued are lost.
 ///
-/// It carries boxes and nothing else: attachments are refused when they are encoded, and a
-/// protocol switch or `StartTLS` ends the route with [`RouteError::NotBoxes`].
+/// It carries boxes and nothing else. Attachments are refused when they are encoded, and a protocol switch or `StartTLS`
+/// ends the route with [`RouteError::NotBoxes`].
 #[must_use = "the route ends when this is dropped"]
 pub struct Route {
     binding: Binding,

@@ -20,9 +20,8 @@ impl Routes {
         Self { handle }
     }
 
-    /// Binds a route to the name under which this side receives. From here on what comes for it
-    /// is kept; boxes that came before had nowhere to go and are lost. So what the peer uses
-    /// without being told is bound before the router is started.
+    /// Binds a route to the name under which this side receives. From here on, boxes for it are kept. Boxes that came
+    /// before are lost. So if the peer uses a route without being told, bind it before the router is started.
     ///
     /// # Errors
     ///
@@ -32,8 +31,8 @@ impl Routes {
         self.bind_name(name.into())
     }
 
-    /// Binds a route to a name of its own, a number, for the peer to be told. No two routes of
-    /// this connection get the same.
+    /// Binds a route to an unused name, which is a number. Tell the peer this name. No two routes of this connection get
+    /// the same.
     ///
     /// # Errors
     ///
@@ -55,35 +54,34 @@ impl Routes {
         Ok(BoundRoute::new(handle, id, name))
     }
 
-    /// Closes the connection, and waits until it has ended. Every route is told so; a connection
-    /// over one sends what it has queued and is done. All of it has
+    /// Closes the connection, and waits until it has ended. Every route is told. A connection over a route sends the boxes
+    /// that it has queued, and ends. All of this takes no longer than
     /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout).
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the connection closes even when the future is dropped.
+    /// Once the future was polled, the connection closes even if it is dropped.
     pub async fn close(&self) {
         self.handle.shared().lock().begin_end(CloseReason::Local);
         self.handle.shared().wake();
         self.closed().await;
     }
 
-    /// Closes the connection once all of its routes are over, but `within` this time; waits until it
-    /// has ended. No route is bound from here on.
+    /// Closes the connection once all of its routes are over, or when the time `within` is, and waits until it has ended.
+    /// No route can be bound from here on.
     ///
-    /// A connection over a route goes on until it is closed, by
-    /// [`Peer::close_gracefully`](crate::Peer::close_gracefully) for one: so a responder over a route
-    /// that awaits this waits until the time is over. A route that is bound and that nothing is connected
-    /// over is not over either, until it is dropped. Those that are left then are closed as by
-    /// [`close`](Routes::close), which takes up to
-    /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout) more. When this is
-    /// called again the first time given counts; [`close`](Routes::close) cuts it short.
+    /// A connection over a route goes on until it is closed, for example by
+    /// [`Peer::close_gracefully`](crate::Peer::close_gracefully). So a responder over a route that awaits this waits until
+    /// the time is over. A bound route without a connection is over when it is dropped. Routes that are left at the end
+    /// are closed as by [`close`](Routes::close), which takes up to
+    /// [`RouterLimits::close_timeout`](field@super::RouterLimits::close_timeout) more. If this is called again, the time
+    /// of the first call counts. [`close`](Routes::close) cuts it short.
     ///
-    /// Returns how many routes were cut off, which the time was too short for.
+    /// Returns how many routes were cut off because the time was too short for them.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the connection closes even when the future is dropped.
+    /// Once the future was polled, the connection closes even if it is dropped.
     #[doc(alias("drain", "shutdown"))]
     pub async fn close_gracefully(&self, within: Duration) -> Drained {
         self.handle.shared().lock().end.drain(within);
@@ -92,14 +90,14 @@ impl Routes {
         self.handle.shared().lock().drained()
     }
 
-    /// Returns whether no more routes can be bound: the connection has ended, or is about to.
+    /// Returns whether no more routes can be bound, because the connection has ended or is about to.
     pub fn is_closed(&self) -> bool {
         let state = self.handle.shared().lock();
         state.end.draining().is_some() || state.end.refusal().is_some()
     }
 
-    /// Resolves when the connection has ended, to the reason. It is that of the connections over
-    /// its routes too, unless they ended before.
+    /// Resolves to the reason when the connection has ended. Connections over its routes that did not end before have the
+    /// same reason.
     ///
     /// # Cancel safety
     ///
