@@ -19,8 +19,8 @@ pub struct Backoff {
     pub cap: Duration,
     /// The random part of a wait. [`Jitter::Full`] by default.
     pub jitter: Jitter,
-    /// When a ready connection has lasted this long, the waits begin with `base` again. 10 seconds by default. With zero, it
-    /// is enough that the connection was ready at all.
+    /// The time that a ready connection has to last before the waits begin with `base` again. 10 seconds by default. With
+    /// zero, it is enough that the connection was ready at all.
     pub reset_after: Duration,
 }
 

@@ -10,10 +10,10 @@ use crate::reconnect::{Client, ClientCall, NotConnectedKind};
 
 /// The calls of a client that connects again, as a service of every command.
 ///
-/// It is ready while the client is connected and the queue of what is to be sent has room, so a
-/// balancer calls others in the meantime, and comes back to it. It fails once the client is closed:
-/// for good. Ready keeps no place: a connection may be lost before the call is made, which then
-/// waits or fails at once, as the client's [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection) says.
+/// It is ready while the client is connected and its send queue has room. Until then, a balancer calls others, and comes
+/// back to it. Once the client is closed, it fails for good. Being ready reserves no place: the connection may be lost
+/// before the call is made. The call then waits or fails at once, as the client's
+/// [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection) says.
 pub struct ClientService {
     client: Client,
     waiting: Option<Readiness>,

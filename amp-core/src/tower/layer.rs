@@ -26,19 +26,17 @@ use crate::shorten::Shortened;
 type BoxedError = Box<dyn Error + Send + Sync>;
 
 impl<S> Responders<S> {
-    /// Puts middleware around all the responders that the set has by now, the fallback included,
-    /// but not around those that are added later. What it limits, it limits for all of them
-    /// together, on all connections.
+    /// Puts middleware around all the responders that the set has so far, including the fallback, but not around those that
+    /// are added later. Its limits are for all of them together, on all connections.
     ///
-    /// The layer is given [`LayeredResponder`], a service that answers a [`LayeredCall`] with its responder,
-    /// and makes a service of the same of it: as tower's middleware does. Each call has a clone of
-    /// that service, which is waited for until it is ready.
+    /// The layer gets a [`LayeredResponder`], a service that answers a [`LayeredCall`] with its responder. It returns
+    /// another service for the same calls, as tower's middleware does. Each call has a clone of that service, and waits
+    /// until it is ready.
     ///
-    /// When the service fails, and its responder has not answered, the call is answered with the
-    /// code and description of the error if that is a [`RemoteError`], and is an undeclared failure
-    /// otherwise. A responder whose future the service drops, because it took too long, say, ends
-    /// there. A call that the service has handed to another task, as a buffer does, is answered
-    /// when that is done with it.
+    /// If the service fails before the responder has answered, the call is answered with the code and description of the
+    /// error if that is a [`RemoteError`]. Any other error is an undeclared failure. If the service drops the responder's
+    /// future, for example because it took too long, the responder ends there. If the service hands the call to another
+    /// task, as a buffer does, it is answered when that task is done with it.
     ///
     /// A call that waits for the service counts as a running responder: see
     /// [`Limits::running_responders`](field@crate::Limits::running_responders).
@@ -59,11 +57,11 @@ impl<S> Responders<S> {
     }
 }
 
-/// A call that was received, on its way to its responder. So it only shows its parts, which a
+/// A received call, on its way to its responder. So it only shows its parts, which a
 /// [`ReceivedCall`](crate::ReceivedCall) has as fields.
 ///
-/// Dropped, it goes back to the layers before it that have not given up, and to the peer with the
-/// code `UNKNOWN` when there are none.
+/// If it is dropped, it goes back to the layers before it that have not given up. If there are none, the peer gets the code
+/// `UNKNOWN`.
 pub struct LayeredCall {
     command: Bytes,
     arguments: AmpBox,
@@ -93,8 +91,8 @@ impl LayeredCall {
         self.question.requires_answer()
     }
 
-    /// Answers in place of the responder. A call that asks for a protocol switch is failed: only
-    /// a responder can agree to that.
+    /// Answers in place of the responder. If the call asks for a protocol switch, it fails: only a responder can agree to
+    /// one.
     pub fn answer(mut self, response: &AmpBox) -> LayeredAnswer {
         if self.question.asks_switch() {
             let why = "a layer has answered the call".to_owned();
@@ -125,7 +123,7 @@ impl fmt::Debug for LayeredCall {
     }
 }
 
-/// Says that a call was answered, and how: the answer itself has gone to the peer.
+/// The outcome of an answered call. The answer itself has gone to the peer.
 #[derive(Debug)]
 pub struct LayeredAnswer {
     error_code: Option<Bytes>,
@@ -140,7 +138,7 @@ impl LayeredAnswer {
 
 /// The service that runs responders: the innermost one of all layers.
 ///
-/// It succeeds whenever its responder has answered, be it with an error.
+/// It succeeds whenever its responder has answered, even with an error.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LayeredResponder;
