@@ -3,9 +3,9 @@
 //! The spans, the metrics, the events from `WARN` on, and their fields are stable: changing one is a
 //! breaking change. Events at the levels `DEBUG` and `TRACE`, including the lines of a [`WireLog`], are for
 //! people, and may change in any version. None of this shows the values of arguments, with two exceptions: a
-//! [`WireLog`] that you have enabled, and the texts of errors that come from your own code, such as those that a
-//! responder or a hook returns, of JSON, or of an argument type of your own. The error of a call whose answer does not
-//! fit says what that was, up to 40 bytes: so it is for a responder to return that error, or not.
+//! [`WireLog`] that you have enabled, and the texts of errors that come from your own code: those that a responder or a
+//! hook returns, those of JSON, and those of argument types of your own. The error of a call whose answer does not fit
+//! shows up to 40 bytes of that value. So if a responder returns that error, they are in the log.
 //!
 //! # A span for each connection
 //!
@@ -59,8 +59,8 @@
 //!
 //! A peer can cause any number of some events. Those are the ones with the field `unsaid`. They are
 //! logged at most five times for a connection, for all connections of a server together, for a listener,
-//! or for all routers, and after that at most once a second. `unsaid` tells how many were left out since the last one. Those are
-//! logged with the same message at the level `DEBUG`.
+//! or for all routers, and after that at most once a second. `unsaid` tells how many were left out since the
+//! last one. Those are logged with the same message at the level `DEBUG`.
 //!
 //! | level | message | fields | target |
 //! |---|---|---|---|

@@ -8,12 +8,12 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Returns how many responders of this process run at the moment although their connections have
 /// ended.
 ///
-/// A responder is not stopped by that, so a peer that calls, goes, and comes again leaves some
-/// behind each time: at most [`running_responders_max`](field@crate::Limits::running_responders_max) for each
-/// connection. No limit of a connection bounds how many there are altogether; but those of a server
-/// count among its [`running_responders_in_all`](crate::Serve::running_responders_in_all) until they
-/// are done. A program may stop accepting, or complain, when there are too many; a set whose
-/// responders [end with their connection](crate::Responders::end_with_connection) leaves none.
+/// The end of a connection does not stop its responders. So a peer that calls, goes, and comes again leaves some behind each
+/// time: at most [`running_responders_max`](field@crate::Limits::running_responders_max) for each connection. No limit of a
+/// connection bounds how many there are in all. But those of a server count among its
+/// [`running_responders_in_all`](crate::Serve::running_responders_in_all) until they are done. If there are too many, a
+/// program may stop accepting, or complain. Responders that
+/// [end with their connection](crate::Responders::end_with_connection) are never among them.
 pub fn outliving_responders() -> usize {
     COUNT.load(Ordering::Relaxed)
 }

@@ -32,19 +32,18 @@ const SHOWN: usize = 40;
 /// received error 2 _error_code="UNKNOWN" _error_description="Unknown Error"
 /// ```
 ///
-/// A line says the direction, the kind of the box, its tag and its command, and then the other
-/// pairs in the order in which they are on the wire. What is not text is escaped, as are quotes
-/// and line ends, so a line is always one. At most 40 bytes of a value are shown; where that is
-/// not all, or not text, the length follows.
+/// A line has the direction, the kind of the box, its tag and its command, and then the other pairs in the order of the
+/// wire. Bytes that are not text are escaped, and so are quotes and line ends, so each box is exactly one line. At most 40
+/// bytes of a value are shown. If the value is longer, or is not text, its length follows.
 ///
 /// The lines are `tracing` events of the level `TRACE` with the target `amp_core::wire`, a field
 /// `peer` with the address, and the line as the message. [`to`](WireLog::to) gives them to a
 /// function instead.
 ///
-/// A box is logged when it has been read as a whole, before it is acted upon; or when it is handed
-/// to the transport. A box that is never sent, because the connection ends, is not logged; one
-/// whose attachments the transport then refuses is, with an event that they were. Nor is what is
-/// spoken after a protocol switch.
+/// A received box is logged when it has been read as a whole, before it is acted upon. A sent box is logged when it is
+/// handed to the transport. So a box that is never sent, because the connection ends, is not logged. A box whose
+/// attachments the transport then refuses is logged, and an event says that they were refused. Nothing is logged after a
+/// protocol switch.
 #[derive(Clone, Default)]
 #[must_use = "nothing is logged before a connection has the log"]
 pub struct WireLog {
@@ -71,13 +70,11 @@ impl WireLog {
         Self::default()
     }
 
-    /// Hides the values of these arguments, in whichever command or response: of each only the
-    /// length is shown.
+    /// Hides the values of these arguments in all commands and responses. Only their lengths are shown.
     ///
-    /// The parts of a value over several keys, `name.1` or `name.2`, are hidden with it. A list of
-    /// boxes that has such an argument inside is hidden as a whole. What the value of another
-    /// argument holds in a form of its own (JSON, something compressed, a list that is cut into
-    /// parts) is not looked into: name that argument.
+    /// The parts of a value over several keys, `name.1` or `name.2`, are hidden with it. A list of boxes that has such an
+    /// argument inside is hidden as a whole. Other values with a form of their own (JSON, compressed values, lists that are
+    /// cut into parts) are not searched for them. If such a value holds a secret, name its argument too.
     pub fn hide<K: AsRef<[u8]>>(mut self, arguments: impl IntoIterator<Item = K>) -> Self {
         let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.hidden = Arc::new(RwLock::new(hidden));
@@ -85,8 +82,8 @@ impl WireLog {
         self
     }
 
-    /// Hides the values of these arguments too, from now on and in all clones of this log: for a
-    /// connection that has it already, and whose peer says only then what is secret.
+    /// Hides the values of these arguments too, from now on and in all clones of this log. Use it if the peer says only
+    /// later, when the connection has this log already, which arguments are secret.
     pub fn hide_from_now_on<K: AsRef<[u8]>>(&self, arguments: impl IntoIterator<Item = K>) {
         let names: Vec<_> = arguments.into_iter().map(|name| name.as_ref().to_vec()).collect();
         self.hidden.write().unwrap_or_else(PoisonError::into_inner).extend(names);

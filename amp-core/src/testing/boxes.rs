@@ -90,12 +90,12 @@ pub fn read_ask_box<C: Command>(bytes: Bytes) -> Result<C, DecodeError> {
     }
 }
 
-/// Reads what the command `C` is answered with, with any tag.
+/// Reads an answer to the command `C`, with any tag.
 ///
 /// # Errors
 ///
-/// What the answer fails the call with; and [`CallError::Decode`] when the bytes are not one box,
-/// or neither an answer nor a failure.
+/// The error with which the answer fails the call, and [`CallError::Decode`] when the bytes are not one box, or are neither
+/// an answer nor a failure.
 pub fn read_answer_box<C: Command>(bytes: Bytes) -> Result<C::Response, CallError<C::Error>> {
     let ampbox = one_box(bytes).map_err(CallError::Decode)?;
     if ampbox.contains_key(keys::ERROR) {

@@ -10,12 +10,11 @@ use crate::error::CallError;
 use crate::proto::{Core, Event, NotQueued, ProtocolLimits};
 use crate::responder::{Question, Responders};
 
-/// Calls one of `responders`, with nothing beside it but memory, and waits for its answer.
+/// Calls one of `responders` in memory, and waits for its answer.
 ///
-/// The command is encoded, sent and decoded, and so is what it is answered with: nothing is other
-/// than over a connection, but that a failure which the command does not declare is told with its
-/// cause, as by [`Responders::tell_causes`]. What the responder calls back is answered with
-/// `UNHANDLED`; for more, see [`pair`](super::pair).
+/// The command and its answer are encoded, sent and decoded, as over a connection. There is one difference: a failure that
+/// the command does not declare comes with its cause, as by [`Responders::tell_causes`]. If the responder calls back, it
+/// gets `UNHANDLED`. To answer such calls, use [`pair`](super::pair).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -100,8 +99,8 @@ where
     peer.call_by_name(command, arguments).await
 }
 
-/// Hands a command that wants no answer to its responder among `responders`, and waits until that
-/// is done. As over a connection, how it went is not known.
+/// Hands a one-way command to its responder among `responders`, and waits until the responder is done. As over a
+/// connection, nothing tells whether it has succeeded.
 ///
 /// The command is encoded and decoded. A responder that panics panics here.
 ///

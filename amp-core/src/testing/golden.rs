@@ -42,12 +42,12 @@ use crate::report::Report;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// The bytes of each vector are compared; then those of the file are read as what they are, and
-/// written again, which has to give the same. Tags are `1`.
+/// The bytes of each vector are compared. Then the bytes of the file are read as a call, an answer or a failure, and written
+/// again. That has to give the same bytes. Tags are `1`.
 ///
-/// The file is text: a line with what a vector is, and its bytes in hexadecimal below that. What
-/// stands behind a `#` is a comment. So it can be made from what another implementation sends. With
-/// the environment variable `AMP_RECORD`, the test writes it:
+/// The file is text: a line that says which vector it is, and below it the bytes in hexadecimal. Text behind a `#` is a
+/// comment. So you can write the file by what another implementation sends. With the environment variable `AMP_RECORD`,
+/// the test writes it:
 ///
 /// | `AMP_RECORD` | |
 /// |---|---|

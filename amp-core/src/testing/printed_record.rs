@@ -3,8 +3,8 @@ use std::process::Command;
 
 use super::record::{self, Record, VARIABLE};
 
-/// A file that a program has printed, such as code that is generated and kept among the files of a
-/// project, so that a test fails when it is not what the program prints.
+/// A file that a program has printed, such as generated code that is kept among the files of a project. A test fails when
+/// the program would print something else.
 ///
 /// ```no_run
 /// use amp_core::testing::PrintedRecord;
@@ -15,8 +15,8 @@ use super::record::{self, Record, VARIABLE};
 /// PrintedRecord::new("src/commands.rs", ampctl).check();
 /// ```
 ///
-/// With the environment variable `AMP_RECORD` the test writes the file: where it is not there with
-/// `additions`, and whatever has changed with `all`.
+/// With the environment variable `AMP_RECORD`, the test writes the file: with `additions` only if the file does not exist,
+/// and with `all` also if something has changed.
 #[derive(Debug)]
 #[must_use = "nothing is compared before `check`"]
 pub struct PrintedRecord {

@@ -4,8 +4,8 @@ use super::record::{self, Record, VARIABLE};
 use crate::command::Command;
 use crate::schema::{Change, Schema};
 
-/// A file that says what commands look like on the wire, so that a test fails when a change would
-/// break a peer which knows them as they were.
+/// A file that says what commands look like on the wire. A test fails when a change would break peers that know the commands
+/// as they were.
 ///
 /// ```
 /// # let folder = std::env::temp_dir().join(format!("amp-record-{}", std::process::id()));
@@ -44,12 +44,12 @@ use crate::schema::{Change, Schema};
 /// | `additions` | what is new is written; changes that break peers fail the test |
 /// | `all` | whatever has changed is written, and the test passes |
 ///
-/// Additions pass, and are printed. As long as they are not in the file, nobody notices when they
-/// change again; a test that wants them there asserts that [`check`](SchemaRecord::check) returns
-/// none. [`Schema::changes_since`] says what breaks peers.
+/// Additions pass, and are printed. While they are not in the file, nobody notices when they change again. To require them
+/// in the file, a test asserts that [`check`](SchemaRecord::check) returns none. [`Schema::changes_since`] says which
+/// changes break peers.
 ///
-/// Where both sides call each other, each direction has a record of its own: what a server answers, and
-/// what its clients do. Tools take them as two, `ampctl` as `--schema` and `--peer-schema`.
+/// If both sides call each other, make a record for each direction: one for the commands that the server answers, and one
+/// for those that its clients answer. Tools take two schemas, `ampctl` as `--schema` and `--peer-schema`.
 #[derive(Debug)]
 #[must_use = "nothing is compared before `check`"]
 pub struct SchemaRecord {
@@ -95,9 +95,9 @@ impl SchemaRecord {
         self
     }
 
-    /// Compares the commands with a file that somebody else writes, in both directions: one that `ampctl
-    /// import python` has printed, of the other side's classes. Nothing is written. What is secret there has
-    /// to be secret here too.
+    /// Compares the commands with a file that somebody else writes, in both directions. For example, `ampctl import python`
+    /// prints one from the classes of the other side. Nothing is written. Values that are secret there have to be secret
+    /// here too.
     ///
     /// # Panics
     ///

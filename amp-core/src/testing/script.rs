@@ -19,8 +19,7 @@ use crate::report::Report;
 use crate::responder::Responders;
 use crate::shorten::Shortened;
 
-/// A peer that is only there for a test: the calls that it expects, their order, and what it
-/// answers.
+/// A peer for a test. A script says which calls it expects, in which order, and what it answers.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -88,8 +87,8 @@ pub struct Expected<C> {
     command: PhantomData<fn(C)>,
 }
 
-/// A script that is under way. Dropping it fails the test, by a panic, when a step has failed or
-/// was not reached; [`finish`](Running::finish) waits for that, and so is the better end.
+/// A script that is under way. If a step has failed or was not reached, dropping this fails the test by a panic. Better use
+/// [`finish`](Running::finish), which waits for the script first.
 #[derive(Debug)]
 #[must_use = "dropping it fails the test"]
 pub struct Running {
@@ -103,12 +102,12 @@ pub struct Running {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Script {
-    /// Creates a script without steps: a peer that is not to be called at all.
+    /// Creates a script without steps: a peer that expects no calls at all.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Expects this call. What is compared are the arguments on the wire.
+    /// Expects this call. Its arguments are compared as they are on the wire.
     ///
     /// # Panics
     ///
@@ -203,8 +202,8 @@ impl Script {
         self.then(Step::Cut)
     }
 
-    /// Starts the script, with a connection to it whose own side answers with `responders`. Of failures
-    /// that a command does not declare the script is told the causes, as by
+    /// Starts the script, with a connection to it whose own side answers with `responders`. If one of them fails in a way
+    /// that its command does not declare, the script is told the cause, as by
     /// [`Responders::tell_causes`](crate::Responders::tell_causes).
     ///
     /// # Panics

@@ -41,7 +41,7 @@ impl NamedRequest {
     ///
     /// # Errors
     ///
-    /// When an argument cannot be written, or needs a connection to be: a descriptor, say.
+    /// When an argument cannot be written, or cannot be written without a connection, such as a descriptor.
     pub fn of<C: Command>(command: &C) -> Result<Self, EncodeError> {
         // How large a box may be is for the connection to say that it is sent over.
         const NO_LIMITS: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
@@ -55,11 +55,10 @@ impl NamedRequest {
     }
 }
 
-/// Typed calls through a service of calls by name, which may be one for all commands: a balancer,
-/// say.
+/// Typed calls through a service of calls by name. So one service, such as a balancer, can be for all commands.
 ///
-/// It fails with what `S` fails with. Where that is a [`CallError`], it becomes one of the command
-/// that was called, `CallError<C::Error>`, and can be downcast to that.
+/// It fails with the errors of `S`. A [`CallError`] among them becomes one of the command that was called,
+/// `CallError<C::Error>`, and can be downcast to that.
 #[derive(Clone, Debug)]
 pub struct TypedCalls<S> {
     service: S,
@@ -73,8 +72,8 @@ impl<S> TypedCalls<S> {
     }
 
     /// Sets how much memory the decoded contents of one answer may take: see
-    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes), whose default is that of this. The
-    /// connection that the answer came over is not known here, and has read no more of it than its box.
+    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes), which has the same default. The limits of the
+    /// connection do not apply here: it has read the box of the answer, but not decoded it.
     #[must_use]
     pub fn decoded_bytes(self, decoded_bytes: usize) -> Self {
         Self { decoded_bytes, ..self }

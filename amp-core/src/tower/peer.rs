@@ -10,10 +10,10 @@ use crate::error::CallError;
 
 /// The calls of one connection, as a service of every command.
 ///
-/// It is ready while the queue of what is to be sent has room, and fails once the connection has
-/// ended: for good, so a balancer leaves it out. Ready keeps no place: when clones call at the same
-/// time, their calls may still have to wait for room. Too many outstanding calls are not waited
-/// for: that call fails with [`CallError::TooManyCalls`]. A `ConcurrencyLimit` of tower's waits.
+/// It is ready while the send queue has room. Once the connection has ended, it fails for good, so a balancer leaves it out.
+/// Being ready reserves no place: if clones call at the same time, their calls may still have to wait for room. If too many
+/// calls are outstanding, a further call does not wait. It fails with [`CallError::TooManyCalls`]. To wait then, use tower's
+/// `ConcurrencyLimit`.
 #[doc(alias("Middleware", "Retry"))]
 pub struct PeerService {
     peer: Peer,

@@ -9,12 +9,12 @@ use crate::command::Command;
 use crate::responder::{Context, Responders};
 
 impl<S: Send + Sync + 'static> Responders<S> {
-    /// Adds a service as the responder for the command `C`. Its requests are what the other
-    /// responders get: a context and the command.
+    /// Adds a service as the responder for the command `C`. Its request is a pair of the context and the command, which other
+    /// responders get as arguments.
     ///
-    /// Each call has a clone of its own, which is waited for until it is ready. An error of the
-    /// service's is answered as a [`Failure`](crate::Failure) made of it, boxed as it may be by
-    /// tower's middleware: with its code if the command declares it.
+    /// Each call has a clone of its own, and waits until it is ready. An error of the service is answered as the
+    /// [`Failure`](crate::Failure) that is made of it. So it keeps its code if the command declares it, even if tower's
+    /// middleware has boxed it.
     ///
     /// ```
     /// use amp_core::{Command, Context, NoError, Responders};
