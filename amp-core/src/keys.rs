@@ -12,29 +12,27 @@ pub const COMMAND: &[u8] = b"_command";
 pub const ERROR_CODE: &[u8] = b"_error_code";
 /// The kind of failure, for people: UTF-8.
 pub const ERROR_DESCRIPTION: &[u8] = b"_error_description";
-/// Says, with the value `True` beside the code of an error, that the side which sends the box has
-/// certainly not acted upon the call. This implementation's own; peers that do not know the key
-/// ignore it. It is not reserved, since boxes of errors have no arguments: a command may have an
-/// argument of this name.
+/// With the value `True` beside the code of an error, this key says that the side which sends the box has certainly not
+/// acted upon the call. It belongs to this implementation; peers that do not know it ignore it. It is not reserved, since
+/// boxes of errors have no arguments: a command may have an argument of this name.
 pub const NOT_ACTED_UPON: &[u8] = b"_not_acted_upon";
-/// The name of the conversation that the box belongs to, of many on one connection. Not reserved: only
-/// connections that are [routed](crate::router) give it a meaning, as those of epsilon do.
+/// The name of the conversation that the box belongs to, of many on one connection. It is not reserved: it has a meaning
+/// only on connections that are [routed](crate::router), as those of epsilon.
 pub const ROUTE: &[u8] = b"_route";
 
-/// All reserved keys, in the order in which they are written. They are the protocol's. Keys that this
-/// implementation adds are not among them, since a peer may have an argument of that name.
+/// All reserved keys, in the order in which they are written. They belong to the protocol. Keys that this implementation adds
+/// are not among them, since a peer may have an argument of that name.
 ///
-/// They come before every argument; some peers insist on `_ask` before `_command`.
+/// They come before every argument. Some peers insist on `_ask` before `_command`.
 pub const RESERVED: &[&[u8]] = &[ASK, ANSWER, ERROR, COMMAND, ERROR_CODE, ERROR_DESCRIPTION];
 
 /// The error code of a failure that the command does not declare.
 pub const UNKNOWN: &str = "UNKNOWN";
 /// The error code of a call that no responder answers to.
 pub const UNHANDLED: &str = "UNHANDLED";
-/// The error code of a call that came when its connection was about to end. This implementation's
-/// own; to Twisted it is a code like any other that a command does not declare. A command may
-/// declare it, and a responder may answer with it: it is the connection's only where
-/// [`NOT_ACTED_UPON`] is beside it.
+/// The error code of a call that came when its connection was about to end. It belongs to this implementation; for Twisted
+/// it is like any other code that a command does not declare. A command may declare it, and a responder may answer with it.
+/// It comes from the connection only if [`NOT_ACTED_UPON`] is beside it.
 pub const CLOSING: &str = "CLOSING";
 
 /// Returns whether `key` is one of [`RESERVED`].

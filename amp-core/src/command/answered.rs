@@ -4,11 +4,11 @@ use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{BoxReader, BoxWriter};
 use crate::schema::{BoxSchema, WireTypes};
 
-/// A one-way command as one that is answered, for a caller who wants to know what has become of it: the same
-/// command on the wire, with the request for an answer. The peer answers it as any other, with an empty
-/// response or an error that the command declares; Twisted does too.
+/// A one-way command that asks for an answer, for a caller that wants to know whether it has succeeded. It is the same
+/// command on the wire. The peer answers it like any other, with an empty response or an error that the command declares.
+/// Twisted does too.
 ///
-/// Whatever calls takes it, such as `Peer::call_remote`.
+/// Call it like any other command, for example with `Peer::call_remote`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::{CommandSchema, Schema};
 use crate::shorten::Shortened;
 
-/// Two schemas that cannot be one: each has a command of this name, and they differ.
+/// Two schemas that cannot be merged: each has a command of this name, and the two commands differ.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("both schemas have a command {}, and they differ", Shortened::new(.command))]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// When a command of one name is another one in both.
+    /// When both have a command of one name, and the two commands differ.
     pub fn merge(&mut self, other: Schema) -> Result<(), SchemaClash> {
         let differs = |(name, command): &(&String, _)| {
             self.commands.get(*name).is_some_and(|known| known != *command)
@@ -29,7 +29,7 @@ impl Schema {
         Ok(())
     }
 
-    /// Adds a command by its name, for schemas that no type of this program is made of.
+    /// Adds a command by its name, for schemas that are not made from types of this program.
     ///
     /// ```
     /// use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType};
@@ -46,7 +46,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// When a command of this name is there that is another one.
+    /// When the schema has a different command of this name.
     pub fn insert(
         &mut self,
         name: impl Into<String>,

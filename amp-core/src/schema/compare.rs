@@ -47,18 +47,18 @@ impl Schema {
     /// | optional or default becomes required | yes: peers leave it out |
     /// | optional becomes default, or the reverse | no |
     /// | another type | yes |
-    /// | a new text that a value can be | in a response, as its caller has no say in it |
+    /// | a new text that a value can be | in a response, since the caller cannot choose it |
     /// | a text that a value can no longer be | yes |
     /// | `strict` that was not, or the reverse | yes; no |
     /// | a new error | no: to older peers it is one that the command does not declare |
-    /// | an error that is gone or has another code | yes: an older peer's is not understood |
+    /// | an error that is gone or has another code | yes: this side does not understand the error of an older peer |
     /// | an error that becomes fatal, or no longer is | yes; no |
     ///
-    /// Another name of an argument is two changes: one is gone, and one is new. Arguments are those
-    /// of commands, of responses, of boxes inside of them, and of cases of those.
+    /// If an argument gets another name, that is two changes: one argument is gone, and one is new. All this is for the
+    /// arguments of commands, of responses, of boxes inside of them, and of their cases.
     ///
-    /// A box that contains itself is the same however often it is written before the text refers back to
-    /// it. What differs between two boxes is told once, at the first place where one is what was the other.
+    /// A box that contains itself may be written several times before the text refers back to it. That makes no difference.
+    /// A difference between two boxes is reported once, at the first place where one has become the other.
     pub fn changes_since(&self, old: &Schema) -> Vec<Change> {
         let mut changes = Changes::default();
         for (name, command) in &old.commands {

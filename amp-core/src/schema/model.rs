@@ -27,7 +27,7 @@ pub struct CommandSchema {
     pub arguments: BoxSchema,
     /// The arguments of a successful answer.
     pub response: BoxSchema,
-    /// In the order of their codes; `None` when they do not say.
+    /// In the order of their codes. `None` when nothing is known of them.
     pub(crate) errors: Option<Vec<ErrorSchema>>,
 }
 
@@ -45,7 +45,7 @@ pub struct ErrorSchema {
     pub exception: Option<String>,
 }
 
-/// Named arguments: what is in a box beside the protocol's own keys.
+/// Named arguments: the contents of a box, without the protocol's own keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoxSchema {
@@ -59,8 +59,8 @@ pub struct BoxSchema {
     pub(crate) cases: Vec<CaseSchema>,
 }
 
-/// The arguments that are in a box where another argument of it, the tag, is a certain text: those of a
-/// variant of an enum.
+/// The arguments that are in a box only if another argument of it, the tag, is a certain text. They are those of a variant
+/// of an enum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CaseSchema {
@@ -70,7 +70,7 @@ pub struct CaseSchema {
     pub text: String,
     /// The documentation of the case, in lines of text; empty when there is none.
     pub docs: String,
-    /// The arguments that are in the box then, beside those that are always in it.
+    /// The arguments that are then in the box, beside those that are always in it.
     pub arguments: BoxSchema,
 }
 
@@ -95,7 +95,7 @@ pub enum Presence {
     Required,
     /// The argument may be left out: an `Option`.
     Optional,
-    /// The argument is always sent, and may be missing in what is received: `#[amp(default)]`.
+    /// The argument is always sent, but may be missing in a received box: `#[amp(default)]`.
     Defaulted,
 }
 
@@ -113,7 +113,7 @@ pub enum WireType {
     Box(InnerBox),
     /// Boxes one after another.
     AmpList(InnerBox),
-    /// A type that does not say what it is: its path in the program.
+    /// A type without a known form on the wire: its path in the program.
     Unknown(String),
 }
 
@@ -122,7 +122,7 @@ pub enum WireType {
 pub enum InnerBox {
     /// The box has these arguments.
     Of(BoxSchema),
-    /// The box is once more that which the argument stands in (1), the one around that (2), and so on.
+    /// The box looks like the box that the argument stands in (1), like the one around that (2), and so on.
     Outer(usize),
 }
 
@@ -139,8 +139,7 @@ impl Schema {
 }
 
 impl CommandSchema {
-    /// Creates a command with these arguments and this response, which wants an answer and declares no
-    /// errors.
+    /// Creates a command with these arguments and this response. It wants an answer, and declares no errors.
     pub fn new(arguments: BoxSchema, response: BoxSchema) -> Self {
         Self {
             docs: String::new(),
@@ -154,7 +153,7 @@ impl CommandSchema {
         }
     }
 
-    /// Sets the errors that it declares; `None` when they do not say what they are.
+    /// Sets the errors that it declares. `None` when nothing is known of them.
     #[must_use]
     pub fn with_errors(self, errors: impl Into<Option<Vec<ErrorSchema>>>) -> Self {
         let errors = errors.into().map(|mut errors| {
@@ -172,7 +171,7 @@ impl CommandSchema {
         Self { secrets: keys.into_iter().collect(), ..self }
     }
 
-    /// Returns the errors that it declares, in the order of their codes, or `None` when they do not say.
+    /// Returns the errors that it declares, in the order of their codes, or `None` when nothing is known of them.
     pub fn errors(&self) -> Option<&[ErrorSchema]> {
         self.errors.as_deref()
     }
@@ -225,12 +224,12 @@ impl BoxSchema {
         self
     }
 
-    /// Returns arguments that nothing is known of but the type `T` that they are in the program.
+    /// Returns arguments of which only the type `T` in this program is known.
     pub fn unknown<T>() -> Self {
         Self::unknown_type(type_name::<T>())
     }
 
-    /// Returns arguments that nothing is known of but this type, that of another program.
+    /// Returns arguments of which only this type in another program is known.
     pub fn unknown_type(path: impl Into<String>) -> Self {
         Self { unknown: vec![path.into()], ..Self::default() }
     }
@@ -242,7 +241,7 @@ impl BoxSchema {
         self
     }
 
-    /// Lets each of the arguments be missing in what is received.
+    /// Lets each of the arguments be missing in a received box.
     #[must_use]
     pub fn with_default(mut self) -> Self {
         let required = |argument: &&mut ArgumentSchema| argument.presence == Presence::Required;
@@ -264,24 +263,23 @@ impl BoxSchema {
         self.arguments.get(at).filter(|argument| argument.name == name)
     }
 
-    /// Takes the arguments out, to be changed. Others, or the same again, come in by
-    /// [`extend`](Self::extend).
+    /// Takes the arguments out, to change them. [`extend`](Self::extend) puts them back, or others.
     pub fn take_arguments(&mut self) -> Vec<ArgumentSchema> {
         std::mem::take(&mut self.arguments)
     }
 
-    /// Returns the groups of arguments that do not say what they are: their types.
+    /// Returns the types of groups of arguments that are not known.
     pub fn unknown_types(&self) -> &[String] {
         &self.unknown
     }
 
-    /// Returns the arguments that are only there when another one has a certain value, in the order of that
-    /// one's name and of its values.
+    /// Returns the cases: arguments that are only there if another one has a certain value. They are in the order of the name
+    /// and the values of that one.
     pub fn cases(&self) -> &[CaseSchema] {
         &self.cases
     }
 
-    /// Takes the cases out, to be changed and [added](Self::add_case) again.
+    /// Takes the cases out, to change them and to [add](Self::add_case) them again.
     pub fn take_cases(&mut self) -> Vec<CaseSchema> {
         std::mem::take(&mut self.cases)
     }
@@ -296,8 +294,7 @@ impl BoxSchema {
         self.cases.sort_by(|a, b| a.place().cmp(&b.place()));
     }
 
-    /// Adds a case. Its text is one that the tag can be, which is added to the arguments if it is not among
-    /// them.
+    /// Adds a case. Its text becomes one of the texts of the tag. If the tag is not among the arguments, it is added.
     pub fn add_case(&mut self, case: CaseSchema) {
         let tag = self.arguments.iter_mut().find(|argument| argument.name == case.tag);
         match tag.map(|tag| &mut tag.wire_type) {
@@ -312,8 +309,7 @@ impl BoxSchema {
         self.extend(Self { cases: vec![case], ..Self::default() });
     }
 
-    /// Returns the box itself and what else can be in it: the arguments of each case, and of cases inside
-    /// of those.
+    /// Returns the box itself, the arguments of each case, and those of cases inside of cases.
     pub fn parts(&self) -> Vec<&BoxSchema> {
         let mut parts = Vec::new();
         self.add_parts(&|_| true, &mut parts);
@@ -335,7 +331,7 @@ impl BoxSchema {
         }
     }
 
-    /// Returns whether nothing can be in it, or everything.
+    /// Returns whether the box can have no arguments, or any.
     pub(super) fn is_plain_and_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -350,7 +346,7 @@ impl FromIterator<ArgumentSchema> for BoxSchema {
 }
 
 impl CaseSchema {
-    /// Creates the case that the argument `tag` is `text`.
+    /// Creates the case in which the argument `tag` is `text`.
     pub fn new(tag: impl Into<String>, text: impl Into<String>, arguments: BoxSchema) -> Self {
         Self { tag: tag.into(), text: text.into(), docs: String::new(), arguments }
     }
@@ -381,7 +377,7 @@ impl WireType {
         WireType::OneOf(texts)
     }
 
-    /// Creates a type that nothing is known of but the type `T` that it is in the program.
+    /// Creates a type of which only the type `T` in this program is known.
     pub fn unknown<T>() -> Self {
         WireType::Unknown(type_name::<T>().to_owned())
     }

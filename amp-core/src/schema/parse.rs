@@ -26,9 +26,8 @@ const DEEPEST: usize = 64;
 impl FromStr for Schema {
     type Err = SchemaError;
 
-    /// Reads what [`Display`](std::fmt::Display) writes. Empty lines and lines that begin with `#`
-    /// mean nothing, but for the documentation of the line below, behind `#:`, and what else is to
-    /// be known of it, behind `#!`.
+    /// Reads the text that [`Display`](std::fmt::Display) writes. Empty lines and lines that begin with `#` mean nothing, with
+    /// two exceptions: `#:` begins documentation of the line below, and `#!` begins other facts about it.
     fn from_str(text: &str) -> Result<Self, SchemaError> {
         let mut notes = Vec::new();
         let mut lines = Vec::new();

@@ -1,7 +1,6 @@
 use super::{BoxSchema, InnerBox};
 
-/// The box that an argument stands in, and those around that: what a type means that is once more one
-/// of them.
+/// The box that an argument stands in, and those around it. A type may refer to one of them.
 #[derive(Clone, Debug)]
 pub struct Scope<'a> {
     /// From the outermost to the box itself, which is always there.
@@ -9,7 +8,7 @@ pub struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Creates the scope of a box that is in no other one.
+    /// Creates the scope of a box that is inside of no other box.
     pub fn new(schema: &'a BoxSchema) -> Self {
         Self { boxes: vec![schema] }
     }
@@ -19,8 +18,7 @@ impl<'a> Scope<'a> {
         self.boxes[self.boxes.len() - 1]
     }
 
-    /// Returns the scope of a box inside of this one's values; `None` when there are not as many
-    /// boxes around it as it says.
+    /// Returns the scope of a box inside of this one's values. `None` when it refers to a box further out than there are.
     pub fn inside(&self, inner: &'a InnerBox) -> Option<Self> {
         let mut boxes = self.boxes.clone();
         match inner {

@@ -1,8 +1,8 @@
-/// The way from a type to what it is on the wire: gives the [`WireType`](super::WireType) of one
-/// type to another that contains it, also when types contain themselves.
+/// Describes types on the wire. A type gets the [`WireType`](super::WireType) of the types inside of it from this, even if
+/// types contain themselves.
 ///
-/// An [`Argument`](crate::Argument) by hand that is written as another type says so with
-/// [`of`](WireTypes::of).
+/// If an [`Argument`](crate::Argument) that you implement by hand is written as another type, it returns
+/// [`of`](WireTypes::of) that type.
 #[derive(Debug, Default)]
 pub struct WireTypes {
     /// The types that are being described, from the outside to the inside.
