@@ -235,7 +235,8 @@ pub use proto::{policy::FailurePolicy, refused::RefusedAttachment};
 pub use report::Report;
 #[cfg(feature = "tokio")]
 pub use responder::{
-    Context, Failure, ReceivedCall, Respond, RespondByName, ResponderClash, Responders,
+    CameBeforeTls, Context, Failure, ReceivedCall, Respond, RespondByName, ResponderClash,
+    Responders,
 };
 #[cfg(feature = "tokio")]
 pub use server::{Listener, Serve, serve, serve_with};

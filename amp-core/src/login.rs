@@ -21,6 +21,8 @@
 //!     WrongPassword,
 //!     #[error("too many passwords were wrong")]
 //!     TooManyAttempts,
+//!     #[error("the login came before TLS")]
+//!     CameBeforeTls,
 //! }
 //! # #[derive(Command)]
 //! # struct Work {}
@@ -34,8 +36,7 @@
 //!         return Err(Refused::WrongPassword); // The attempt is dropped, so it has failed.
 //!     }
 //!     // These responders replace those from before the login.
-//!     attempt.succeed(Responders::new(()).respond(work));
-//!     Ok(())
+//!     attempt.succeed(Responders::new(()).respond(work)).map_err(|_| Refused::CameBeforeTls)
 //! }
 //!
 //! # async fn f(listener: tokio::net::TcpListener) {
@@ -64,7 +65,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{self, Connection, Peer};
 use crate::error::CloseReason;
-use crate::responder::Responders;
+use crate::responder::{CameBeforeTls, Responders};
 
 /// The wait of an attempt when the one before it has failed. It doubles with each failure.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -265,17 +266,20 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Logs the peer in. From its next call on, `responders` answer it in place of those before. See
-    /// [`Peer::replace_responders`]: where that replaces nothing, the attempt has failed.
-    pub fn succeed<S>(mut self, responders: Responders<S>) {
-        if !self.peer.put_in_place(responders) {
-            return;
-        }
+    /// Logs the peer in. From its next call on, `responders` answer it in place of those before.
+    ///
+    /// # Errors
+    ///
+    /// Where [`Peer::replace_responders`] replaces nothing, because the call of the login came before TLS
+    /// was started: the peer is not logged in, and the attempt has failed. Tell the peer so.
+    pub fn succeed<S>(mut self, responders: Responders<S>) -> Result<(), CameBeforeTls> {
+        self.peer.replace_responders(responders)?;
         self.succeeded = true;
         let shared = &self.login.shared;
         // A task that finds the turn closed sees why.
         shared.succeeded.send_replace(true);
         shared.turn.close();
+        Ok(())
     }
 }
 

@@ -32,8 +32,8 @@ use amp_core::tower::{
     TypedCalls,
 };
 use amp_core::{
-    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, CloseReason,
-    Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
+    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, CameBeforeTls,
+    CloseReason, Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
     EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, LimitsError, NamedCall,
     NamedCallWith, NamedNotification, NamedNotificationWith, NoError, Notification, Peer,
     PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
@@ -56,6 +56,7 @@ fn error<T: Error + Send + Sync + 'static>() {}
 fn errors_go_anywhere() {
     error::<BoxError>();
     error::<CallError>();
+    error::<CameBeforeTls>();
     error::<ResponderClash>();
     error::<CloseReason>();
     error::<ConnectError>();

@@ -24,6 +24,8 @@ enum Refused {
     WrongPassword,
     #[error("too many passwords were wrong")]
     TooManyAttempts,
+    #[error("the login came before TLS")]
+    CameBeforeTls,
 }
 
 #[derive(Command, Debug)]
@@ -36,8 +38,7 @@ async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(),
         return Err(Refused::WrongPassword);
     }
     let after = Responders::new(()).respond(|_, _: Work| async { Ok::<_, NoError>(()) });
-    attempt.succeed(after);
-    Ok(())
+    attempt.succeed(after).map_err(|_| Refused::CameBeforeTls)
 }
 
 fn start() -> (Peer, Peer, Login) {

@@ -348,7 +348,7 @@ async fn a_switch_whose_responder_was_replaced_by_an_ordinary_one_leaves_the_box
     let replaced = Responders::new(()).fallback(echo);
     let responders = Responders::new(())
         .respond_by_name("Login", move |call: ReceivedCall| {
-            call.peer.replace_responders(replaced.clone());
+            call.peer.replace_responders(replaced.clone()).unwrap();
             async { Ok(AmpBox::new()) }
         })
         .respond_switch_by_name("Switch", async |_: ReceivedCall| {

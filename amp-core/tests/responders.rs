@@ -18,7 +18,7 @@ async fn log_in(call: ReceivedCall) -> Result<AmpBox, RemoteError> {
     if call.arguments.get("password") != Some(b"sesame") {
         return Err(RemoteError::new("WRONG", "that is not it"));
     }
-    call.peer.replace_responders(echoing());
+    call.peer.replace_responders(echoing()).unwrap();
     Ok(AmpBox::new())
 }
 
@@ -249,7 +249,7 @@ async fn the_state_of_replaced_responders_can_use_the_connection_when_it_is_drop
     let looking = Arc::new(Looking::default());
     let responders = Responders::new(Arc::clone(&looking)).respond(
         |context: Context<Arc<Looking>>, _: Last| async move {
-            context.peer().replace_responders(echoing());
+            context.peer().replace_responders(echoing()).unwrap();
             Ok(())
         },
     );

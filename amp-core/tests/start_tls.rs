@@ -9,8 +9,8 @@ use amp_core::tls::{
     TlsError, dangerous,
 };
 use amp_core::{
-    AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
-    NoError, Peer, ReceivedCall, Responders, Switched,
+    AmpBox, Arguments, CallError, CameBeforeTls, CloseReason, Command, CommandError, Connection,
+    Context, Limits, NoError, Peer, ReceivedCall, RemoteError, Responders, Switched,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use std::future::Future;
@@ -339,7 +339,7 @@ async fn responders_that_an_agreement_has_answer_from_the_handshake_on() {
     let protected = Responders::new(()).respond_by_name("Echo", echo);
     let agreement = Agreement::new(certificate.server()).responders(protected);
     let answering = Responders::new(()).respond_start_tls(move |context: Context, _: StartTls| {
-        context.peer().replace_responders(Responders::new(()));
+        context.peer().replace_responders(Responders::new(())).unwrap();
         let agreement = agreement.clone();
         async { Ok(agreement) }
     });
@@ -373,11 +373,12 @@ async fn a_call_in_clear_text_puts_no_responders_in_place_behind_the_handshake()
                     let attempt = login.attempt(&call.peer).await.ok();
                     wait.notified().await;
                     let own = Responders::new(());
-                    match attempt.filter(|_| by_login) {
+                    let done = match attempt.filter(|_| by_login) {
                         Some(attempt) => attempt.succeed(own),
                         None => call.peer.replace_responders(own),
-                    }
-                    Ok(AmpBox::new())
+                    };
+                    done.map(|()| AmpBox::new())
+                        .map_err(|error: CameBeforeTls| RemoteError::new("LATE", error.to_string()))
                 }
             })
             .respond_start_tls(move |_, _: StartTls| {
@@ -393,12 +394,14 @@ async fn a_call_in_clear_text_puts_no_responders_in_place_behind_the_handshake()
             hold.notify_one();
         };
         let (entered, ()) = tokio::join!(biased; enter, secure);
-        entered.unwrap();
+        // Whoever has called is told that nobody has logged in.
+        let told = entered.unwrap_err();
+        assert!(matches!(&told, CallError::Remote(error) if error.code == "LATE"), "{told}");
         let answer = near.call_by_name("Whose", [("", ""); 0]).await.unwrap();
         assert_eq!(answer.get("whose"), Some(&b"protected"[..]));
         assert!(!login.has_succeeded());
         // Nobody but this side can do it from here on.
-        far.replace_responders(Responders::new(()));
+        far.replace_responders(Responders::new(())).unwrap();
         assert!(near.call_by_name("Whose", [("", ""); 0]).await.unwrap_err().is_unhandled());
     }
 }

@@ -464,7 +464,7 @@ async fn responders_that_were_put_in_place_later_can_switch_from_the_next_read_o
         let login = || {
             let asked = Arc::clone(&asked);
             Responders::new(()).respond_by_name("Login", move |call: ReceivedCall| {
-                call.peer.replace_responders(counting(&asked, added));
+                call.peer.replace_responders(counting(&asked, added)).unwrap();
                 async { Ok(AmpBox::new()) }
             })
         };

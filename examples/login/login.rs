@@ -60,6 +60,8 @@ pub(crate) enum LoginError {
     Timeout(Duration),
     #[error("no login")]
     Call(#[from] CallError<AuthenticateError>),
+    #[error(transparent)]
+    CameBeforeTls(#[from] amp_core::CameBeforeTls),
     #[error("there are no random numbers")]
     Random(#[from] getrandom::Error),
     #[error(transparent)]
@@ -119,7 +121,7 @@ pub(crate) async fn log_in<S: Send + Sync + 'static>(
         if !secret.verify(challenge.message, &proof) {
             return Err(LoginError::WrongSecret);
         }
-        peer.replace_responders(after);
+        peer.replace_responders(after)?;
         may_prove.send_replace(true);
         tokio::select! {
             // It fails only when the connection is gone.

@@ -22,6 +22,8 @@
 //!     WrongToken,
 //!     #[error("too many tokens were wrong")]
 //!     TooManyAttempts,
+//!     #[error("the login came before TLS")]
+//!     CameBeforeTls,
 //! }
 //!
 //! #[derive(Command)]
@@ -34,8 +36,7 @@
 //!         return Err(Refused::WrongToken);
 //!     }
 //!     let work = async |_: Context, Work {}: Work| Ok::<_, NoError>(());
-//!     attempt.succeed(Responders::new(()).respond(work));
-//!     Ok(())
+//!     attempt.succeed(Responders::new(()).respond(work)).map_err(|_| Refused::CameBeforeTls)
 //! }
 //!
 //! let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -89,7 +89,6 @@
 //! | `DEBUG` | `a peer has failed to log in` as often as it may | `peer`, `attempts` | `amp_core::login` |
 //! | `DEBUG` | `a call came too late to be answered` | `command` | `amp_core::responder` |
 //! | `DEBUG` | `a switch that wants no answer is not made` | `command` | `amp_core::responder` |
-//! | `DEBUG` | `responders are not put in place: the call that asks for it came before TLS` | | `amp_core::responder` |
 //! | `DEBUG` | `ignored answers to calls that are not outstanding` | `ignored` | `amp_core::connection` |
 //! | `DEBUG` | `dropped attachments that nothing has claimed` | `count` | `amp_core::connection` |
 //! | `DEBUG` | `responders have not answered before a graceful end` | `within` | `amp_core::connection` |

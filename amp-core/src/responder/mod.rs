@@ -10,6 +10,7 @@ mod locator;
 mod own;
 mod own_task;
 mod question;
+mod replacing;
 mod responders;
 mod running;
 mod switch;
@@ -27,5 +28,6 @@ pub(crate) use own::{Own, OwnCommands};
 #[cfg(feature = "tower")]
 pub(crate) use question::ErrorCode;
 pub(crate) use question::{Question, Undeclared};
+pub use replacing::CameBeforeTls;
 pub use responders::{Respond, Responders};
 pub(crate) use running::begin;

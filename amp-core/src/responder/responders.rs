@@ -13,7 +13,6 @@ use super::question::{Question, Undeclared};
 use super::{Context, Failure};
 use crate::boxes::AmpBox;
 use crate::command::{Command, Ping, Reflect, Reflected};
-use crate::connection::Peer;
 use crate::panics::caught;
 use crate::schema::Schema;
 use crate::shorten::Shortened;
@@ -418,29 +417,6 @@ impl<S> Responders<S> {
 
     pub(crate) fn into_locator(self) -> Arc<Locator> {
         self.locator
-    }
-}
-
-impl Peer {
-    /// Replaces the responders of this connection, for example after a login. The new set applies from
-    /// the next call whose responder is started. A responder that replaces the set before it first
-    /// waits does so before any call that the peer has sent after its own.
-    ///
-    /// Anybody in between may have sent a call that came before TLS was started. So once the handshake has begun, the peer
-    /// of such a call replaces nothing. See [`StartTls`](crate::tls::StartTls).
-    pub fn replace_responders<S>(&self, responders: Responders<S>) {
-        self.put_in_place(responders);
-    }
-
-    /// As [`replace_responders`](Self::replace_responders). Says whether it is done.
-    pub(crate) fn put_in_place<S>(&self, responders: Responders<S>) -> bool {
-        let done = self.shared().replace_locator(responders.into_locator(), self.sees_late());
-        if !done {
-            tracing::debug!(
-                "responders are not put in place: the call that asks for it came before TLS"
-            );
-        }
-        done
     }
 }
 

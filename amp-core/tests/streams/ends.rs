@@ -334,7 +334,7 @@ async fn an_end_is_sent_once_and_not_on() {
         context.state().send(call.items).expect("the test waits");
         Ok::<_, NoError>(())
     };
-    there.replace_responders(Responders::new(taken).respond(upload));
+    there.replace_responders(Responders::new(taken).respond(upload)).unwrap();
     let (_sink, items) = StreamOf::<u64>::pair();
     peer.call_remote(Upload { items }).await.unwrap();
     let items = streams.recv().await.unwrap();

@@ -271,7 +271,8 @@ async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
         peer.replace_responders(crate::Responders::new(()).respond_by_name("A", move |_| {
             let peer = Arc::clone(&session);
             async move { Err(crate::RemoteError::new("A", peer.peer_address().to_string())) }
-        }));
+        }))
+        .unwrap();
         dropped
     };
     let (peer, driver, _far) = start();

@@ -73,4 +73,6 @@ pub(crate) enum Refused {
     WrongPassword,
     #[error("too many passwords were wrong")]
     TooManyAttempts,
+    #[error("the login came before TLS")]
+    CameBeforeTls,
 }

@@ -99,8 +99,7 @@ async fn authenticate(context: Context<Login>, call: Authenticate) -> Result<(),
     if !same_secret(&call.password, b"xyzzy") {
         return Err(Refused::WrongPassword);
     }
-    attempt.succeed(responders());
-    Ok(())
+    attempt.succeed(responders()).map_err(|_| Refused::CameBeforeTls)
 }
 
 fn responders() -> Responders {
