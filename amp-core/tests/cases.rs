@@ -60,6 +60,16 @@ fn cases_that_cannot_be_are_refused() {
             5,
             "an argument in it is in the box in any case",
         ),
+        (
+            &["t: OneOf(\"a\")", "x: Continued(String)", "when t is \"a\"", "  x.7: Integer"],
+            5,
+            "an argument in it, or one of the box, has the key of a part of the other",
+        ),
+        (
+            &["t: OneOf(\"a\")", "x.1: Integer", "when t is \"a\"", "  x: Numbered(String)"],
+            5,
+            "an argument in it, or one of the box, has the key of a part of the other",
+        ),
         (&["t: OneOf(\"a\")", "when t = \"a\""], 4, "expected `when NAME is \"...\"`"),
         (&["t: OneOf(\"a\")", "when t is a"], 4, "expected a text in quotes"),
         (&["t: OneOf(\"a\")", "when t is \"a\" strict"], 4, "there is too much in it"),

@@ -412,6 +412,16 @@ fn texts_that_are_no_schema_are_refused() {
             4,
             "this is there already",
         ),
+        (
+            "command A\n  arguments\n    a.0: Integer\n    a: Numbered(String)",
+            4,
+            "it, or one above, has the key of a part of the other",
+        ),
+        (
+            "command A\n  arguments\n    a: ContinuedZlib(String)\n    a.2: Integer",
+            4,
+            "it, or one above, has the key of a part of the other",
+        ),
         ("command A\n  errors\n    B\n    B fatal", 4, "an error of this code is there already"),
         (
             "command A\n  response\n    a: Integer\n    b: Float\n    a: Float",

@@ -4,6 +4,7 @@ use syn::{Ident, LitStr};
 
 use crate::ast::{Choice, ChoiceEnum, CommandAttributes, ErrorEnum, Field};
 use crate::mistakes::Mistakes;
+use crate::parts::{first_number, is_part};
 use crate::tagged::TaggedEnum;
 
 /// The longest key, in bytes: a rule of the protocol.
@@ -35,6 +36,30 @@ pub(crate) fn arguments(fields: &[Field<'_>], mistakes: &mut Mistakes) {
             None => named.push(field),
         }
     }
+    parts(&named, mistakes);
+}
+
+/// Checks that no argument has a key that is one of another's.
+fn parts(fields: &[&Field<'_>], mistakes: &mut Mistakes) {
+    for whole in fields {
+        for field in fields {
+            let key = field.wire_name.value();
+            if is_part_of(whole, &key) {
+                mistakes.at(
+                    &field.wire_name,
+                    format_args!(
+                        "the wire name `{key}` is that of a part of the field `{}`: rename one of them",
+                        whole.ident
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn is_part_of(whole: &Field<'_>, key: &str) -> bool {
+    let first = first_number(whole.ty);
+    first.is_some_and(|first| is_part(&whole.wire_name.value(), first, key))
 }
 
 /// Checks what is said about the command as a whole.
@@ -108,6 +133,12 @@ pub(crate) fn tagged(
             mistakes.at(
                 &field.wire_name,
                 format_args!("the wire name `{}` is that of the tag already", tag.value()),
+            );
+        }
+        if is_part_of(field, &tag.value()) {
+            mistakes.at(
+                &field.wire_name,
+                format_args!("the tag `{}` has the key of a part of this field", tag.value()),
             );
         }
     }

@@ -7,6 +7,7 @@ use syn::{Generics, Ident, LitStr, Path};
 
 use crate::ast::{Field, Struct};
 use crate::expand_field::inside_option;
+use crate::parts::first_number;
 use crate::tagged::TaggedEnum;
 
 /// The names of an item's arguments; nothing where there is a mistake.
@@ -41,7 +42,12 @@ pub(crate) fn of_tagged(
     let fields: Vec<_> = fields.collect();
     let cases = fields.iter().map(|fields| of_fields(fields, krate));
     let names = quote_spanned! {Span::mixed_site()=>
-        #krate::__private::Names { own: &[#tag], flattened: &[], cases: &[#(&#cases),*] }
+        #krate::__private::Names {
+            own: &[#tag],
+            numbered: &[],
+            flattened: &[],
+            cases: &[#(&#cases),*],
+        }
     };
     expand(&names, item.ident, generics, &fields.concat(), krate)
 }
@@ -49,6 +55,11 @@ pub(crate) fn of_tagged(
 fn of_fields(fields: &[&Field<'_>], krate: &Path) -> TokenStream {
     let (flattened, own): (Vec<&Field<'_>>, Vec<_>) =
         fields.iter().partition(|field| field.flatten);
+    let numbered = own.iter().filter_map(|field| {
+        let (first, name) = (first_number(field.ty)?, &field.wire_name);
+        Some(quote_spanned!(Span::mixed_site()=> (#name, #first)))
+    });
+    let numbered: Vec<_> = numbered.collect();
     let mut own: Vec<_> = own.iter().map(|field| field.wire_name.value()).collect();
     own.sort();
     let flattened = flattened.iter().map(|Field { ty, .. }| {
@@ -57,7 +68,12 @@ fn of_fields(fields: &[&Field<'_>], krate: &Path) -> TokenStream {
         quote_spanned!(span=> <#ty as #krate::__private::Arguments>::NAMES)
     });
     quote_spanned! {Span::mixed_site()=>
-        #krate::__private::Names { own: &[#(#own),*], flattened: &[#(#flattened),*], cases: &[] }
+        #krate::__private::Names {
+            own: &[#(#own),*],
+            numbered: &[#(#numbered),*],
+            flattened: &[#(#flattened),*],
+            cases: &[],
+        }
     }
 }
 

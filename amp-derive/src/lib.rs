@@ -21,6 +21,7 @@ mod expand_tagged;
 mod generics;
 mod mistakes;
 mod newtype;
+mod parts;
 mod style;
 mod tagged;
 

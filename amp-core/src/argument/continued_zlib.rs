@@ -30,6 +30,7 @@ use super::wrapper::wrapper;
 ///
 /// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
 /// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `ContinuedZlib<Vec<T>>`.
+/// Give no other argument of the box the key of a part. The derives refuse that where this type is written out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContinuedZlib<T>(pub T);
 

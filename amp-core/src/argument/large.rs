@@ -42,6 +42,7 @@ use crate::boxes::{BoxReader, BoxWriter, MAX_VALUE, Value, ValueWriter};
 ///
 /// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
 /// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `Numbered<Vec<T>>`.
+/// Give no other argument of the box the key of a part. The derives refuse that where this type is written out.
 #[doc(alias("BigArgument", "chunks"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Numbered<T>(pub T);
@@ -67,6 +68,7 @@ pub struct Numbered<T>(pub T);
 ///
 /// Use it as the type of a field, also inside of `Option`, `Box` or `Arc`. As an element of a list it would have no
 /// keys of its own, so encoding and decoding fail. Put the list inside of it instead: `Continued<Vec<T>>`.
+/// Give no other argument of the box the key of a part. The derives refuse that where this type is written out.
 #[doc(alias = "BigString")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Continued<T>(pub T);

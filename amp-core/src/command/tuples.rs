@@ -15,7 +15,7 @@ macro_rules! tuples {
         /// A box with a key for each element: `0`, `1`, and so on.
         #[diagnostic::do_not_recommend]
         impl<$($element: Argument),*> Arguments for ($($element,)*) {
-            const NAMES: &'static Names = &Names { own: &[$($key),*], flattened: &[], cases: &[] };
+            const NAMES: &'static Names = &Names { own: &[$($key),*], ..*Names::UNKNOWN };
 
             fn to_box(
                 &self,

@@ -106,6 +106,7 @@ mod clash;
 mod compare;
 mod model;
 mod parse;
+mod parts;
 pub(crate) mod scope;
 mod text;
 mod types;

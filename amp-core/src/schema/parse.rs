@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use super::model::lines_of;
+use super::parts::Parts;
 use super::text::is_plain;
 use super::{
     ArgumentSchema, BoxSchema, CaseSchema, CommandSchema, ErrorSchema, InnerBox, Presence, Schema,
@@ -265,7 +266,7 @@ fn errors_of(
 }
 
 fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, SchemaError> {
-    let (mut schema, mut names) = (BoxSchema::new(), BTreeSet::new());
+    let (mut schema, mut names, mut parts) = (BoxSchema::new(), BTreeSet::new(), Parts::default());
     let mut cases: Vec<(Line<'_>, CaseSchema)> = Vec::new();
     while let Some((line, below)) = next_block(&mut inside, indent)? {
         let mut words = line.cursor();
@@ -304,12 +305,16 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
             Presence::Required
         };
         words.end()?;
+        if parts.meet(&name, &wire_type) {
+            return Err(line.error("it, or one above, has the key of a part of the other"));
+        }
+        parts.add(&name, &wire_type);
         let docs = line.docs();
         schema.arguments.push(ArgumentSchema { name, wire_type, presence, docs });
     }
     schema.arguments.sort_by(|a, b| a.name.cmp(&b.name));
     schema.unknown.sort();
-    add_cases(&mut schema, &names, cases)?;
+    add_cases(&mut schema, &names, &parts, cases)?;
     Ok(schema)
 }
 
@@ -318,6 +323,7 @@ fn arguments(mut inside: &[Line<'_>], indent: usize) -> Result<BoxSchema, Schema
 fn add_cases(
     schema: &mut BoxSchema,
     names: &BTreeSet<String>,
+    parts: &Parts,
     cases: Vec<(Line<'_>, CaseSchema)>,
 ) -> Result<(), SchemaError> {
     let mut places = BTreeSet::new();
@@ -330,14 +336,15 @@ fn add_cases(
         if !places.insert((case.tag.clone(), case.text.clone())) {
             return Err(line.error("this case is there already"));
         }
-        if case
-            .arguments
-            .parts()
-            .iter()
-            .flat_map(|part| &part.arguments)
-            .any(|a| names.contains(&a.name))
-        {
+        let boxes = case.arguments.parts();
+        let mut arguments = boxes.iter().flat_map(|inner| &inner.arguments);
+        if arguments.clone().any(|argument| names.contains(&argument.name)) {
             return Err(line.error("an argument in it is in the box in any case"));
+        }
+        if arguments.any(|argument| parts.meet(&argument.name, &argument.wire_type)) {
+            return Err(line.error(
+                "an argument in it, or one of the box, has the key of a part of the other",
+            ));
         }
         schema.cases.push(case);
     }

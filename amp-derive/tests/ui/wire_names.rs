@@ -1,5 +1,6 @@
 //! Wire names that cannot be keys of one box.
 
+use amp_core::argument::{self, Numbered};
 use amp_core::{Arguments, Command};
 
 #[derive(Arguments)]
@@ -45,9 +46,32 @@ struct Lengths {
     long: i64,
 }
 
+#[derive(Arguments)]
+struct Parts {
+    a: Option<Box<Numbered<Vec<u8>>>>,
+    #[amp(rename = "a.2")]
+    b: i64,
+    #[amp(rename = "a.02")]
+    fine: i64,
+    c: argument::Continued<String>,
+    #[amp(rename = "c.1")]
+    also: i64,
+    #[amp(rename = "c.2")]
+    d: i64,
+}
+
+#[derive(Arguments)]
+#[amp(tag = "e.0")]
+enum PartIsTag {
+    A { e: Numbered<String> },
+    B { f: i64 },
+}
+
 fn main() {
     // The impls are there in spite of the mistakes.
     let _ = Twice::decode;
     let _ = Reserved::NAME;
     let _ = Lengths::encode;
+    let _ = Parts::encode;
+    let _ = PartIsTag::encode;
 }

@@ -1,5 +1,6 @@
-//! Arguments of one name in a box, some of which are flattened.
+//! Arguments of one name in a box, or with that of a part of another, some of which are flattened.
 
+use amp_core::argument::Continued;
 use amp_core::{Arguments, Command};
 
 #[derive(Arguments)]
@@ -61,6 +62,33 @@ struct Nested {
 struct Outer {
     #[amp(rename = "1")]
     one: u8,
+}
+
+#[derive(Arguments)]
+struct Page {
+    text: Continued<String>,
+}
+
+#[derive(Arguments)]
+struct PartOfAnArgument {
+    #[amp(flatten)]
+    page: Page,
+    #[amp(rename = "text.2")]
+    second: String,
+}
+
+#[derive(Arguments)]
+struct Part {
+    #[amp(rename = "text.3")]
+    third: String,
+}
+
+#[derive(Arguments)]
+struct TwoOfWhichOneIsAPart {
+    #[amp(flatten)]
+    part: Part,
+    #[amp(flatten)]
+    page: Option<Page>,
 }
 
 fn main() {}
