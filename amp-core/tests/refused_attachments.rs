@@ -4,9 +4,9 @@
 mod support;
 
 use amp_core::{
-    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
-    DecodeError, Decoder, EncodeError, Limits, NoError, OneWay, Peer, Proto, RefusedAttachment,
-    Responders, Value, ValueWriter,
+    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, CloseReason, Command,
+    Connection, DecodeError, Decoder, EncodeError, FailurePolicy, Limits, NoError, OneWay, Peer,
+    Proto, RefusedAttachment, Responders, Value, ValueWriter,
 };
 use bytes::BytesMut;
 use std::io;
@@ -291,9 +291,9 @@ struct Besides {
     beside: Beside,
 }
 
-/// What others have waiting counts too, so that fewer may be answered here than there is room for.
-#[tokio::test(start_paused = true)]
-async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors() {
+/// Nine calls are answered at once, to a peer that is sent nothing before all of them are. There is room for the
+/// attachments of four; what others have waiting counts too, so fewer may be sent.
+async fn crowded(policy: FailurePolicy) -> Peer {
     let sent = Arc::new(Mutex::new(Sent { full: true, ..Sent::default() }));
     let gate = Arc::new(Semaphore::new(0));
     let (near, mut far) = tokio::io::duplex(1 << 16);
@@ -317,7 +317,8 @@ async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors
         },
     );
     let limits = Limits::default().attachments_in_all(2);
-    let _peer = Connection::with_transport(transport).limits(limits).responders(responders).spawn();
+    let connection = Connection::with_transport(transport).limits(limits).responders(responders);
+    let peer = connection.failure_policy(policy).spawn();
     for tag in 1..=9 {
         let call = [("_ask", tag.to_string()), ("_command", "Ask".to_owned())];
         far.write_all(&AmpBox::from_pairs(call).unwrap().to_bytes()).await.unwrap();
@@ -349,4 +350,18 @@ async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors
     for error in errors {
         assert_eq!(error.get("_error_code"), Some(&b"UNKNOWN"[..]));
     }
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_whose_attachments_would_be_too_many_behind_others_become_errors() {
+    assert!(!crowded(FailurePolicy::Stay).await.is_closed());
+}
+
+/// That is a failure as others are. What was answered before it, and behind it, is sent all the same.
+#[tokio::test(start_paused = true)]
+async fn answers_whose_attachments_would_be_too_many_close_where_failures_do() {
+    let peer = crowded(FailurePolicy::Close).await;
+    let reason = peer.closed().await;
+    assert!(matches!(reason, CloseReason::Failed { .. }), "{reason:?}");
 }

@@ -16,11 +16,11 @@ use support::numbered::{number, numbered};
 use support::random::Random;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
-/// How many calls are in flight, half of them in each direction.
-const IN_FLIGHT: u64 = 64;
+/// How many calls are in flight in each direction.
+const FEW: u64 = 32;
 
 /// Passes two descriptors, and gets two back.
 #[derive(Command, Debug)]
@@ -112,8 +112,11 @@ fn responders(tally: &Arc<Tally>) -> Responders<Arc<Tally>> {
         .respond(|context, Pass { before, call, after }| {
             let tally = Arc::clone(context.state());
             async move {
-                if call % 3 == 0 {
-                    yield_now().await;
+                match call % 3 {
+                    0 => yield_now().await,
+                    // Several are done between two turns of the driver.
+                    1 => spawn_blocking(|| ()).await.unwrap(),
+                    _ => {}
                 }
                 tally.check(call, 0, before, after);
                 let [before, after] = [2, 3].map(|index| numbered(4 * call + index));
@@ -215,7 +218,7 @@ async fn only_open(expected: usize, when: &str) {
     }
 }
 
-async fn soak(calls: u64) {
+async fn soak(calls: u64, in_flight: u64) {
     let before = support::open_descriptors();
     let tally = Arc::new(Tally::new(calls));
     let (here, there) = UnixStream::pair().unwrap();
@@ -225,7 +228,7 @@ async fn soak(calls: u64) {
     assert_eq!(connected, before + 2);
 
     let mut callers = JoinSet::new();
-    for seed in 0..IN_FLIGHT / 2 {
+    for seed in 0..in_flight {
         for (peer, seed) in peers.iter().zip([seed, !seed]) {
             callers.spawn(call_on(peer.clone(), Arc::clone(&tally), seed));
         }
@@ -249,23 +252,68 @@ async fn soak(calls: u64) {
     assert!(failed > calls / 11, "only {failed} calls failed to decode");
 }
 
-fn on(runtime: &Runtime, calls: u64) {
+fn on(runtime: &Runtime, calls: u64, in_flight: u64) {
     // Spawned, so that callers and drivers share the workers and nothing is on this thread.
-    runtime
-        .block_on(async { tokio::spawn(timeout(DEADLINE, soak(calls))).await.unwrap().unwrap() });
+    let soaked = async { tokio::spawn(timeout(DEADLINE, soak(calls, in_flight))).await.unwrap() };
+    runtime.block_on(soaked).unwrap();
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn two_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 #[test]
 fn no_descriptor_is_lost_or_mixed_up_on_one_thread() {
     support::in_own_process("no_descriptor_is_lost_or_mixed_up_on_one_thread", || {
-        on(&Builder::new_current_thread().enable_all().build().unwrap(), 34_000);
+        on(&one_thread(), 34_000, FEW);
     });
 }
 
 #[test]
 fn no_descriptor_is_lost_or_mixed_up_on_two_threads() {
     support::in_own_process("no_descriptor_is_lost_or_mixed_up_on_two_threads", || {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        on(&runtime.unwrap(), 10_000);
+        on(&two_threads(), 10_000, FEW);
     });
+}
+
+/// More than may be on their way to a peer, or wait there unclaimed, and more than may be queued. Each call in
+/// flight has up to four descriptors open on either side.
+fn many(name: &str, in_flight: u64, runtime: fn() -> Runtime) {
+    let files = 16 * in_flight;
+    if !support::may_open(files) {
+        support::leave_out(format_args!("no process here may have {files} files open"));
+        return;
+    }
+    support::in_own_process(name, || {
+        support::limit_open_files(files);
+        on(&runtime(), 20 * in_flight, in_flight);
+    });
+}
+
+#[test]
+fn three_hundred_calls_each_way_have_their_descriptors_on_one_thread() {
+    let name = "three_hundred_calls_each_way_have_their_descriptors_on_one_thread";
+    many(name, 300, one_thread);
+}
+
+#[test]
+fn three_hundred_calls_each_way_have_their_descriptors_on_two_threads() {
+    let name = "three_hundred_calls_each_way_have_their_descriptors_on_two_threads";
+    many(name, 300, two_threads);
+}
+
+#[test]
+fn a_thousand_calls_each_way_have_their_descriptors_on_one_thread() {
+    let name = "a_thousand_calls_each_way_have_their_descriptors_on_one_thread";
+    many(name, 1000, one_thread);
+}
+
+#[test]
+fn a_thousand_calls_each_way_have_their_descriptors_on_two_threads() {
+    let name = "a_thousand_calls_each_way_have_their_descriptors_on_two_threads";
+    many(name, 1000, two_threads);
 }

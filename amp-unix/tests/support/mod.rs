@@ -118,6 +118,12 @@ pub(crate) fn open_descriptors() -> usize {
     std::fs::read_dir("/dev/fd").unwrap().count()
 }
 
+/// Returns whether a process may have so many descriptors open.
+pub(crate) fn may_open(count: rlim_t) -> bool {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    hard >= count
+}
+
 /// Sets how many descriptors this process may have open.
 pub(crate) fn limit_open_files(limit: rlim_t) {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
