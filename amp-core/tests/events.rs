@@ -1,7 +1,4 @@
 //! What is logged, and how much of it.
-//!
-//! Each test here subscribes. `tracing` notes of each event whether anybody wants it when a thread first comes by: if
-//! that is one without a subscriber, it may have noted that nobody does just when another one subscribes.
 
 mod support;
 
@@ -21,12 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 use support::double::{self, Double};
+use support::subscribing::subscribe;
 use support::{Script, echoing, settled};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// An event: its level, its message, and its fields.
@@ -39,7 +37,7 @@ struct Log(Arc<Mutex<Vec<Said>>>);
 impl Log {
     fn subscribe() -> (Self, DefaultGuard) {
         let log = Self::default();
-        let guard = set_default(log.clone());
+        let guard = subscribe(log.clone());
         (log, guard)
     }
 

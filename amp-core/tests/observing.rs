@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::subscribing::subscribe;
 use support::{Script, echoing, numbered, settled};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Keeps the spans of calls, and the events of this test with the span they are in.
@@ -44,13 +45,13 @@ struct Span {
 impl Seen {
     fn subscribe(most: Level) -> (Self, DefaultGuard) {
         let seen = Self { most, connections: false, kept: Arc::default() };
-        let guard = set_default(seen.clone());
+        let guard = subscribe(seen.clone());
         (seen, guard)
     }
 
     fn subscribe_to_connections() -> (Self, DefaultGuard) {
         let seen = Self { most: Level::DEBUG, connections: true, kept: Arc::default() };
-        let guard = set_default(seen.clone());
+        let guard = subscribe(seen.clone());
         (seen, guard)
     }
 
@@ -197,6 +198,16 @@ fn responders() -> Responders {
 
 fn pair() -> (amp_core::Peer, amp_core::Peer) {
     testing::pair(responders(), responders())
+}
+
+/// What these tests look at depends on no other thread.
+#[test]
+fn what_a_thread_without_a_subscriber_has_met_first_is_seen() {
+    let (seen, _guard) = Seen::subscribe(Level::DEBUG);
+    let say = || tracing::debug!(target: "test", "said");
+    std::thread::spawn(say).join().unwrap();
+    say();
+    assert_eq!(seen.kept.lock().unwrap().events.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -376,6 +387,7 @@ async fn a_call_that_waits_in_a_lane_when_the_connection_ends_is_closed() {
 
 #[tokio::test]
 async fn boxes_bytes_and_answers_are_counted() {
+    let (_, _guard) = Seen::subscribe(Level::INFO);
     let (peer, mut script) = Script::start(|connection| connection.responders(echoing()));
     let (mut sent, mut received) = (0, 0);
     for (tag, command) in [("1", "Echo"), ("2", "Nope"), ("3", "Echo")] {

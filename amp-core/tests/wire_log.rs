@@ -107,7 +107,7 @@ fn lines_are_events_of_the_finest_level_where_they_were_asked_for() {
     ] {
         let seen = Arc::default();
         let events = Events { most, seen: Arc::clone(&seen) };
-        let _guard = tracing::subscriber::set_default(events);
+        let _guard = support::subscribing::subscribe(events);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (peer, mut script) = Script::start(|connection| {

@@ -3,16 +3,12 @@
 mod support;
 
 use amp_core::{AmpBox, Arguments, Command, Limits, Responders};
-use amp_unix::{Descriptor, PeerCredentials, UnixTransport};
-use std::fmt;
+use amp_unix::{Descriptor, UnixTransport};
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use support::{attachments, receive_all, send_all, tag, tagged};
 use tokio::net::UnixStream;
-use tracing::field::Field;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 /// Gives back what it gets, in the opposite order.
 #[derive(Command, Debug)]
@@ -65,8 +61,6 @@ struct Opened {
 
 #[tokio::test]
 async fn an_answer_that_came_with_the_end_has_its_descriptor() {
-    // Spans that nobody wants where they are first made may be noted as such while another test subscribes.
-    let _guard = tracing::subscriber::set_default(Spans::default());
     let (near, far) = UnixStream::pair().unwrap();
     let peer = amp_unix::connection(near).unwrap().spawn();
     let call = tokio::spawn({
@@ -84,50 +78,4 @@ async fn an_answer_that_came_with_the_end_has_its_descriptor() {
     assert_eq!(tag(call.await.unwrap().unwrap().file), 7);
     peer.closed().await;
     assert_eq!(unnamed.read(&mut [0]).unwrap(), 0, "what nothing named is closed");
-}
-
-/// Keeps what is said in the spans of connections.
-#[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<String>>>);
-
-impl Spans {
-    fn say(&self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.lock().unwrap().push(format!("{}={value:?}", field.name()));
-    }
-}
-
-impl Subscriber for Spans {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.name() == "connection"
-    }
-
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        attributes.record(&mut |field: &Field, value: &dyn fmt::Debug| self.say(field, value));
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut |field: &Field, value: &dyn fmt::Debug| self.say(field, value));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-#[tokio::test]
-async fn the_span_of_a_connection_says_which_process_the_peer_is() {
-    let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(spans.clone());
-    let (near, _far) = UnixStream::pair().unwrap();
-    let peer = amp_unix::connection(near).unwrap().spawn();
-    let credentials = peer.get::<PeerCredentials>().unwrap();
-    let said = spans.0.lock().unwrap().join(" ");
-    let pid = credentials.pid.unwrap();
-    assert!(said.starts_with(&format!("id={} peer=", peer.id())), "{said}");
-    assert!(said.ends_with(&format!(" uid={} pid={pid}", credentials.uid)), "{said}");
 }

@@ -4,6 +4,7 @@
 pub(crate) mod blocking_double;
 pub(crate) mod double;
 pub(crate) mod scripted;
+pub(crate) mod subscribing;
 
 use amp_core::ReceivedCall;
 use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};
