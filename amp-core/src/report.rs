@@ -5,10 +5,9 @@ use std::fmt::{self, Write};
 
 /// An error with all its causes, each behind a colon, on one line.
 ///
-/// Errors of these crates say what went wrong and leave out why: that is their
-/// [`source`](Error::source). This displays both, for messages and logs. A peer may have chosen a
-/// part of the text, so control characters are escaped, as are those that change the direction of
-/// writing.
+/// Errors of these crates say what went wrong. Their [`source`](Error::source) says why. This displays both, for messages and
+/// logs. A peer may have chosen a part of the text. So control characters are escaped, and so are characters that change the
+/// direction of writing.
 ///
 /// ```
 /// use amp_core::{CallError, CloseReason, NoError, Report};

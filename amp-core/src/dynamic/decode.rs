@@ -50,8 +50,8 @@ impl Values {
 
     /// Reads what [`encode`](Values::encode) has written: one box and nothing behind it.
     ///
-    /// What is made of the bytes may take any memory: a compressed value a thousand times its
-    /// length. For bytes that others may have written there is [`decode_within`](Values::decode_within).
+    /// The values may take any amount of memory: a compressed value may take a thousand times its length. For bytes that
+    /// others may have written, use [`decode_within`](Values::decode_within).
     ///
     /// # Errors
     ///
@@ -61,9 +61,8 @@ impl Values {
         Self::decode_within(schema, bytes, usize::MAX)
     }
 
-    /// Reads one box and nothing behind it, as a connection does whose
-    /// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) are these: what is made of it takes
-    /// so many bytes of memory at most, or 18 for each of its own if that is more.
+    /// Reads one box and nothing behind it, within a limit of memory: this many bytes, or 18 for each byte of the box if that
+    /// is more. A connection has the same limit, [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes).
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use crate::argument::{Attachment, DateTime, Decimal};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
-    /// A String, or a value whose type nothing is known of.
+    /// A String, or a value of an unknown type.
     Bytes(Bytes),
     /// Unicode, a Path, or one text out of a fixed set.
     Text(String),
@@ -75,7 +75,7 @@ impl PartialEq for Value {
     }
 }
 
-/// Values by their names: what a box holds.
+/// Values by their names: the contents of a box.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values {
     /// In the order of their names.
@@ -83,7 +83,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// Creates values, of which there are none yet.
+    /// Creates an empty set of values.
     pub fn new() -> Self {
         Self::default()
     }

@@ -29,14 +29,14 @@ pub enum CallError<E = NoError> {
     /// The answer is not what the command declares as its response.
     #[error("the answer cannot be read")]
     Decode(#[source] DecodeError),
-    /// No answer came in time. If one comes later it is ignored; the peer may well have acted.
+    /// No answer came in time. If one comes later, it is ignored. The peer may well have acted.
     #[error("no answer within {after:?}")]
     Timeout {
         /// The time that was waited.
         after: Duration,
     },
-    /// The system, or the peer's, does not take an attachment of the call, such as a file
-    /// descriptor. Nothing was sent.
+    /// The system of this side or of the peer does not take an attachment of the call, such as a file descriptor. Nothing was
+    /// sent.
     #[error("the call was not sent")]
     NotSent(#[source] Arc<io::Error>),
     /// Too many calls are outstanding. Nothing was sent.
@@ -48,8 +48,8 @@ pub enum CallError<E = NoError> {
     /// `StartTLS` was called on a connection on which it has succeeded before. Nothing was sent.
     #[error("TLS has been started before")]
     TlsStarted,
-    /// A client that connects again is not connected, and the call did not wait for that, or not
-    /// long enough. Nothing was sent.
+    /// A client that connects again is not connected, and the call did not wait for a connection, or not long enough. Nothing
+    /// was sent.
     #[cfg(feature = "tokio")]
     #[error(transparent)]
     NotConnected(#[from] NotConnected),
@@ -115,9 +115,8 @@ impl<E> CallError<E> {
 }
 
 impl<E: CommandError> CallError<E> {
-    /// Returns what the peer answered a call of this command with. A code that the command declares
-    /// is always the command's; but what the peer's connection says before any responder is asked
-    /// is not the command's, whatever its code.
+    /// Returns the error with which the peer answered a call of this command. A code that the command declares is an error of
+    /// the command. But an error that the peer's connection returns without asking a responder is not, whatever its code.
     pub(crate) fn of(error: RemoteError, command: &[u8]) -> Self {
         if error.is_closing() {
             return CallError::Remote(error);

@@ -47,7 +47,7 @@ struct Details {
     cause: Option<ConnectError>,
 }
 
-/// The next thing that the client does about it.
+/// The next step of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Next {
     Connecting { attempt: u32 },
@@ -55,18 +55,18 @@ pub(crate) enum Next {
     Nothing,
 }
 
-/// The reason why a call did not wait for the connection, or no longer.
+/// The reason why a call did not wait for the connection, or did not wait any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotConnectedKind {
     /// The call was to fail at once.
     FailFast,
-    /// The call has waited for all of its time.
+    /// The call has waited until its timeout.
     Waited {
         /// The call's timeout.
         after: Duration,
     },
-    /// There are as many calls that wait as there may be.
+    /// As many calls wait as may wait.
     TooManyWaiting {
         /// The limit, in calls: [`Connector::max_waiting`](crate::reconnect::Connector::max_waiting).
         limit: usize,
@@ -76,8 +76,8 @@ pub enum NotConnectedKind {
 }
 
 impl NotConnected {
-    /// Creates the error, with this kind and without a cause: for a test in which another client stands in
-    /// for the one that connects again.
+    /// Creates the error, with this kind and without a cause. Use it in a test in which another client stands in for the one
+    /// that connects again.
     pub fn new(kind: NotConnectedKind) -> Self {
         Self::of(kind, None, Next::Nothing, None)
     }
@@ -97,7 +97,7 @@ impl NotConnected {
         self
     }
 
-    /// Returns why the call did not wait, or no longer.
+    /// Returns why the call did not wait, or did not wait any longer.
     pub fn kind(&self) -> NotConnectedKind {
         self.0.kind
     }

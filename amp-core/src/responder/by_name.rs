@@ -16,9 +16,9 @@ use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
 
-/// A call that was received by a responder that does not know its command.
+/// A call that is received by a responder which does not know its command.
 ///
-/// It is the responder's own, so its parts are fields, to be taken out of it.
+/// It belongs to the responder, so its parts are fields, which can be taken out of it.
 #[doc(alias = "Proxy")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -100,11 +100,11 @@ impl ReceivedCall {
 }
 
 impl<A> ReceivedCall<A> {
-    /// Returns what to answer where passing the call on has failed, for a proxy that does that itself: the error
-    /// that the other peer has answered, as it is, and `UNKNOWN` when there is no answer.
+    /// Returns the error to answer with when passing on the call has failed, for a proxy that makes the call itself. This is
+    /// the error that the other peer has answered, unchanged, or `UNKNOWN` if there is no answer.
     ///
-    /// Why there is none is for the log, as the event `passing on a call failed`: the client is only told whether
-    /// the call was passed on at all.
+    /// The event `passing on a call failed` in the log says why there is no answer. The client is only told whether the call
+    /// was passed on at all.
     ///
     /// ```
     /// use amp_core::{Peer, ReceivedCall, RemoteError, Switched};
@@ -145,9 +145,9 @@ impl<A> ReceivedCall<A> {
     }
 }
 
-/// Answers calls by their names, with boxes as they are on the wire: what a proxy needs.
+/// Answers calls by their names, with boxes as they are on the wire, as a proxy does.
 ///
-/// An `async` function or closure of a [`ReceivedCall`] is one.
+/// It is implemented by `async` functions and closures of a [`ReceivedCall`]:
 ///
 /// ```
 /// use amp_core::{AmpBox, RemoteError, Responders, ReceivedCall};
@@ -159,7 +159,7 @@ impl<A> ReceivedCall<A> {
 /// let responders = Responders::new(()).respond_by_name("Echo", echo);
 /// ```
 ///
-/// So is a type of one's own:
+/// You can implement it for a type of your own:
 ///
 /// ```
 /// use amp_core::{AmpBox, ReceivedCall, RemoteError, RespondByName, Responders};
@@ -182,7 +182,7 @@ pub trait RespondByName: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever the peer is to be answered with as the error.
+    /// The error that the peer gets.
     fn respond(
         &self,
         call: ReceivedCall,

@@ -56,21 +56,21 @@
 //! | `None` | no key; an error in a list |
 //! | a newtype struct | what is inside |
 //!
-//! - A map is a box that has the map's keys. That is not what a map is among the typed arguments:
-//!   a list of boxes with a key and a value each. Nor is a tuple: a box with the keys `0`, `1`, ....
-//! - An enum's variant with data, and a map with other keys, are errors.
-//! - `serde` takes `Vec<u8>` for a sequence of numbers, so it is a ListOf of Integers. Where a
-//!   typed argument would be a String, use the crate `serde_bytes`, or `bytes::Bytes`.
-//! - Types with a form for people and another one for machines use that for people: an
+//! - A map is a box that has the map's keys. As a typed argument, a map is a list of boxes with a key and a
+//!   value each. A tuple differs too: as a typed argument, it is a box with the keys `0`, `1`, ....
+//! - An enum's variant with data is an error, and so is a map with other keys.
+//! - `serde` treats `Vec<u8>` as a sequence of numbers, so it is a ListOf of Integers. To get a String, as a
+//!   typed argument would be, use the crate `serde_bytes`, or `bytes::Bytes`.
+//! - If a type has one form for people and another one for machines, the form for people is used: an
 //!   `IpAddr` is text.
-//! - Values do not say what they are. What asks to be told, such as `#[serde(flatten)]`,
-//!   `#[serde(untagged)]` and `serde_json::Value`, is told that they are text, or bytes where
-//!   they are not UTF-8.
+//! - Values on the wire do not say what they are. If a type asks for that, as with `#[serde(flatten)]`,
+//!   `#[serde(untagged)]` and `serde_json::Value`, it is told that they are text, or bytes if they are not
+//!   UTF-8.
 //! - The protocol's own keys cannot be written, and are not read.
 //!
-//! An [`AmpBox`] implements `Serialize` and `Deserialize` itself, for other formats: as a map of
-//! bytes to bytes. In formats for people, such as JSON, keys and values that are UTF-8 are text
-//! instead. JSON has no way to write a key that is not.
+//! An [`AmpBox`] implements `Serialize` and `Deserialize` itself, as a map of bytes to bytes, for other
+//! formats. In formats for people, such as JSON, keys and values are text if they are UTF-8. JSON cannot
+//! write any other key.
 
 mod amp_box;
 mod de;
@@ -99,8 +99,8 @@ pub fn to_box<T: Serialize + ?Sized>(value: &T) -> Result<AmpBox, EncodeError> {
 
 /// Returns the value that `ampbox` is.
 ///
-/// It may take any memory: a list of structs with many fields hundreds of times what it has on the
-/// wire. For a box that a peer has sent there is [`from_box_within`].
+/// This may take any amount of memory: a list of structs with many fields may take hundreds of times its length on the wire.
+/// For a box of a peer, use [`from_box_within`].
 ///
 /// # Errors
 ///
@@ -109,8 +109,8 @@ pub fn from_box<T: DeserializeOwned>(ampbox: &AmpBox) -> Result<T, DecodeError> 
     from_box_within(ampbox, usize::MAX)
 }
 
-/// Returns the value that `ampbox` is, as [`from_box`] reads it, if it takes at most so many bytes
-/// of memory, or 18 for each of the box's own bytes if that is more.
+/// Returns the value that `ampbox` is, as [`from_box`] does, within a limit of memory: this many bytes, or 18 for each byte
+/// of the box if that is more.
 ///
 /// # Errors
 ///
