@@ -274,9 +274,13 @@
 //! Over Unix sockets, `amp_unix::connect`, `UnixSocketListener::accept_stream` and `amp_unix::connection` take the
 //! places of `tcp::connect`, `accept` and `Connection::tcp`.
 //!
-//! Protocol switches and descriptors can be passed on too: see `examples/proxy.rs`. `tests/tests/from_twisted.rs`
-//! tests how calls fail through the new service, and `.ci/from-twisted` takes all the steps of this page in an empty
-//! folder.
+//! This program passes on calls and nothing else. Neither `StartTLS` nor another protocol switch works through it: if
+//! the old service agrees to a switch, this program goes on with boxes, and the client loses its connection. If clients
+//! start TLS, answer `StartTLS` here, by `Responders::respond_start_tls` (feature `tls`) and with the certificate of the
+//! old service. Pass on other switches and descriptors as `examples/proxy.rs` does.
+//!
+//! `tests/tests/from_twisted.rs` tests how calls fail through the new service, and `.ci/from-twisted` takes all the
+//! steps of this page in an empty folder.
 //!
 //! # What failures look like from the other side
 //!

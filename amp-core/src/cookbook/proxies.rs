@@ -33,8 +33,10 @@
 //!   [`respond_switch_by_name`](crate::Responders::respond_switch_by_name) or
 //!   [`fallback_switch`](crate::Responders::fallback_switch). A plain `fallback` passes on such a call as any other. If
 //!   the backend agrees, it then expects the other protocol while the proxy goes on with boxes, and everybody who
-//!   shares that connection loses it. If the backend has switches that you do not pass on, such as `StartTLS`, add
-//!   responders to the proxy that refuse them.
+//!   shares that connection loses it. If the backend has switches that you do not pass on, add responders to the proxy
+//!   that refuse them.
+//! - **`StartTLS`** protects one connection only. If clients start TLS, answer it in the proxy. A Twisted client whose
+//!   `StartTLS` is refused sends no more calls on that connection, so it has to close it.
 //! - **Streams.** Give each client its own connection to a backend that has [streams](crate::streams) or protocol
 //!   switches. Then its streams go through `pass_on` as other calls do. Streams have numbers, and a number belongs to
 //!   one connection, so clients that share a connection would act on each other's streams. If the proxy itself has streams with the backend, give it another connection for
