@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 ///
 /// A box that was received while no attachment waited has no number: an attachment never comes
 /// later than the box that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BoxNumber(NonZeroU64);
 
 impl BoxNumber {

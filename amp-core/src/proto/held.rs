@@ -5,8 +5,8 @@
 //! add: else a few would have all of it before the others come.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -76,7 +76,7 @@ impl Drop for WaitingCount {
 /// How many the calls of one connection have claimed that are being answered, by their boxes.
 #[derive(Default)]
 pub(crate) struct Claims {
-    by_box: HashMap<BoxNumber, Claim>,
+    by_box: BTreeMap<BoxNumber, Claim>,
     count: usize,
 }
 
