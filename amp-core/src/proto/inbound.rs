@@ -43,6 +43,11 @@ const MANY: usize = 32;
 /// a time wake it more often, and of more it takes so many that both threads are after the same state.
 const MANY_AT_ONCE: RangeInclusive<usize> = 8..=24;
 
+/// So many callers or more that are on one task are answered half at a time, but no more than this. No other thread
+/// can take a part of their work. So the driver gives way to that task, where other threads do not find it. That wakes
+/// one of them all the same, once each time, so it is to be done seldom.
+const HALF_AT_ONCE: usize = 128;
+
 /// A driver that gives way is woken by the thread that it was on, once that has run the other tasks. If one of
 /// those keeps the thread, the driver is woken after this time, and another thread runs it. That is less than
 /// anybody's timeout, and seldom enough that it costs little to move a driver that was not held up.
@@ -73,6 +78,8 @@ enum Among {
     Few,
     /// More than [`MANY`] of those.
     Many,
+    /// At least [`HALF_AT_ONCE`], all on one task, as `join_all` has them.
+    OneTask,
 }
 
 /// Whether there may be more boxes among what was received, and what those wait for.
@@ -122,6 +129,7 @@ impl<D> Sorted<D> {
 
 /// The reader's half of a connection.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they have nothing to do with each other")]
 pub(crate) struct Inbound<W> {
     pub(crate) input: Input,
     decoder: Decoder,
@@ -143,6 +151,8 @@ pub(crate) struct Inbound<W> {
     gone: bool,
     /// The callers whose answers have come, until they are told.
     pub(crate) callers: Vec<W>,
+    /// Whether any of those who were told last is known to be a task of its own.
+    pub(crate) on_tasks: bool,
     /// How many answers are given out before others have their turn: see [`ANSWERS_AT_ONCE`].
     turn: usize,
     among: Among,
@@ -169,6 +179,7 @@ impl<W> Inbound<W> {
             went: false,
             gone: false,
             callers: Vec::new(),
+            on_tasks: true,
             turn: *ANSWERS_AT_ONCE.start(),
             among: Among::OneThread,
             left: Left::Nothing,
@@ -208,7 +219,13 @@ impl<W> Inbound<W> {
     /// Whether many callers on several threads had outstanding calls when boxes were last sorted out.
     #[inline]
     pub(crate) fn is_among_many(&self) -> bool {
-        self.among == Among::Many
+        matches!(self.among, Among::Many | Among::OneTask)
+    }
+
+    /// Whether they were on one task.
+    #[inline]
+    pub(crate) fn is_beside_one_task(&self) -> bool {
+        self.among == Among::OneTask
     }
 
     /// Receives more with `receive`, which appends to what it is given. How many bytes.
@@ -327,7 +344,11 @@ impl<W> Inbound<W> {
     ) -> (Sorted<H::Discard>, Result<(), ProtocolError>) {
         let outstanding = core.outstanding();
         if self.shares_threads() {
-            self.among = if outstanding > MANY { Among::Many } else { Among::Few };
+            self.among = match outstanding {
+                0..=MANY => Among::Few,
+                HALF_AT_ONCE.. if !self.on_tasks => Among::OneTask,
+                _ => Among::Many,
+            };
         }
         let (least, most) = (*ANSWERS_AT_ONCE.start(), *ANSWERS_AT_ONCE.end());
         let (least_of_many, most_of_many) = (*MANY_AT_ONCE.start(), *MANY_AT_ONCE.end());
@@ -335,6 +356,7 @@ impl<W> Inbound<W> {
             // A side without outstanding calls has no answers to give out.
             _ if outstanding == 0 => most,
             Among::Many => (outstanding / 5).clamp(least_of_many, most_of_many),
+            Among::OneTask => (outstanding / 2).min(HALF_AT_ONCE),
             Among::Few => least,
             Among::OneThread => (outstanding / 2).clamp(least, most),
         };

@@ -162,8 +162,12 @@ impl Hands for AtWork<'_, '_> {
     }
 
     #[inline]
-    fn wake(&mut self, callers: &mut Vec<Waker>) {
+    fn wake(&mut self, callers: &mut Vec<Waker>) -> bool {
+        // The wakers of `join_all` and its like are not the runtime's, as that of the driver is.
+        let task = self.cx.waker().vtable();
+        let any_task = callers.iter().any(|caller| std::ptr::eq(caller.vtable(), task));
         callers.drain(..).for_each(Waker::wake);
+        any_task
     }
 
     #[inline]

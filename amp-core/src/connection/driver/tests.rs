@@ -47,6 +47,28 @@ async fn responders_that_answer_at_once_do_not_wake_the_driver_that_runs_them() 
     assert_eq!(count.count(), 3);
 }
 
+/// Another thread would take a driver that is woken at once from the thread of those it has woken.
+#[tokio::test]
+async fn a_driver_gives_way_to_many_callers_on_one_task() {
+    let own_task = Waker::from(Arc::new(Wakes::default()));
+    for (caller, gives_way) in [(Waker::noop(), true), (&own_task, false)] {
+        let (peer, mut driver) =
+            Connection::with_transport(giving(vec![(answers(1..=200), 0)])).start();
+        driver.drive.inbound.share_threads();
+        let _calls = outstanding(&peer, 200, caller);
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut poll = || {
+            assert!(Pin::new(&mut driver).poll(&mut Context::from_waker(&waker)).is_pending());
+        };
+        poll();
+        assert_eq!((peer.counters().answers_received, count.count()), (24, 1), "nobody knows yet");
+        poll();
+        let (answered, woken) = if gives_way { (24 + 100, 1) } else { (24 + 24, 2) };
+        assert_eq!((peer.counters().answers_received, count.count()), (answered, woken));
+    }
+}
+
 /// The peer is at work on the first answers before the last call is begun. Who has calls of its own sends all at
 /// once, when those who made them have had their turn.
 #[tokio::test]
@@ -158,7 +180,7 @@ async fn what_many_callers_call_in_their_turn_is_written_behind_it() {
     for (count, given, is_written) in [(60, 12, true), (32, 8, false)] {
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let (peer, mut driver) = Connection::new(near).start();
-        let mut calls = outstanding(&peer, count);
+        let mut calls = outstanding(&peer, count, Waker::noop());
         let mut none = Context::from_waker(Waker::noop());
         for _ in 0..2 {
             assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
@@ -169,7 +191,7 @@ async fn what_many_callers_call_in_their_turn_is_written_behind_it() {
         assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
         calls.retain_mut(|call| Pin::new(call).poll(&mut none).is_pending());
         assert_eq!(calls.len(), count - given);
-        calls.extend(outstanding(&peer, given));
+        calls.extend(outstanding(&peer, given, Waker::noop()));
         assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
         let is_there = pin!(far.read(&mut sent)).poll(&mut none).is_ready();
         assert_eq!(is_there, is_written, "of {count}");
@@ -180,7 +202,7 @@ async fn what_many_callers_call_in_their_turn_is_written_behind_it() {
 async fn what_is_called_long_after_the_turn_of_many_waits_for_others() {
     let (near, mut far) = tokio::io::duplex(1 << 16);
     let (peer, mut driver) = Connection::new(near).start();
-    let calls = outstanding(&peer, 40);
+    let calls = outstanding(&peer, 40, Waker::noop());
     let mut none = Context::from_waker(Waker::noop());
     let mut poll = || assert!(Pin::new(&mut driver).poll(&mut none).is_pending());
     (0..2).for_each(|_| poll());
@@ -189,7 +211,7 @@ async fn what_is_called_long_after_the_turn_of_many_waits_for_others() {
     far.write_all(&answers(1..=40)).await.unwrap();
     (0..8).for_each(|_| poll());
     drop(calls);
-    let _later = outstanding(&peer, 2);
+    let _later = outstanding(&peer, 2, Waker::noop());
     let mut is_there = || {
         let mut none = Context::from_waker(Waker::noop());
         pin!(far.read(&mut sent)).poll(&mut none).is_ready()
@@ -286,11 +308,11 @@ async fn responders_that_answer_nothing_more_are_dropped_with_the_connection() {
     assert!(shared.upgrade().is_none());
 }
 
-fn outstanding(peer: &Peer, count: usize) -> Vec<crate::connection::NamedCall> {
+fn outstanding(peer: &Peer, count: usize, caller: &Waker) -> Vec<crate::connection::NamedCall> {
     let no_pairs: [(&str, &str); 0] = [];
     let mut calls: Vec<_> = (0..count).map(|_| peer.call_by_name("A", no_pairs)).collect();
     for call in &mut calls {
-        assert!(Pin::new(call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(Pin::new(call).poll(&mut Context::from_waker(caller)).is_pending());
     }
     calls
 }
@@ -323,7 +345,7 @@ async fn attachments_are_claimed_before_more_are_received() {
         let limits = Limits { unclaimed_attachments: 10, ..Limits::default() };
         let connection = Connection::with_transport(giving(script)).limits(limits);
         let (peer, mut driver) = connection.start();
-        let _calls = outstanding(&peer, 18);
+        let _calls = outstanding(&peer, 18, Waker::noop());
         for _ in 0..10 {
             assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
             assert!(!driver.drive.is_ending(), "over the limit");
@@ -340,7 +362,7 @@ async fn attachments_are_claimed_before_more_are_received() {
 async fn what_was_received_with_many_answers_is_dealt_with_before_a_graceful_end() {
     let mut cx = Context::from_waker(Waker::noop());
     let (peer, mut driver, mut far) = start();
-    let calls = outstanding(&peer, 40);
+    let calls = outstanding(&peer, 40, Waker::noop());
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     far.write_all(&answers(1..=40)).await.unwrap();
     let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "B")]).unwrap();
@@ -469,7 +491,7 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_although_nothing_can
 async fn what_was_received_is_dealt_with_although_the_end_has_begun() {
     let mut cx = Context::from_waker(Waker::noop());
     let (peer, mut driver, mut far) = start();
-    let calls = outstanding(&peer, 40);
+    let calls = outstanding(&peer, 40, Waker::noop());
     assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
     far.write_all(&answers(1..=40)).await.unwrap();
     let call = AmpBox::from_pairs([("_ask", "1"), ("_command", "B")]).unwrap().to_bytes();

@@ -126,8 +126,9 @@ pub(crate) trait Hands {
     /// process keep too many, those who keep most give some up.
     fn share_attachments(&mut self, first: bool, now: Instant);
 
-    /// Wakes callers whose answers have come.
-    fn wake(&mut self, callers: &mut Vec<Self::Caller>);
+    /// Wakes callers whose answers have come. Whether any of them is known to be a task of its own; otherwise they
+    /// may all be on one.
+    fn wake(&mut self, callers: &mut Vec<Self::Caller>) -> bool;
 
     /// Begins later, as responders are done, what a peer has left behind that has gone.
     fn begin_later(&mut self, leftover: Leftover);

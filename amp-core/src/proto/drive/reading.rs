@@ -161,7 +161,9 @@ impl<W: Clone, S: Default> Drive<W, S> {
         loop {
             let decoded = self.decode(hands);
             // Answers first: they wake callers, and free places among the outstanding calls.
-            hands.wake(&mut self.inbound.callers);
+            if !self.inbound.callers.is_empty() {
+                self.inbound.on_tasks = hands.wake(&mut self.inbound.callers);
+            }
             self.start_calls(decoded.is_err(), hands)?;
             decoded?;
             // A switch that is refused at once leaves the boxes behind it, and those are answered

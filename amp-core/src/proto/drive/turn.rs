@@ -95,6 +95,11 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
         // What many callers call who have their turn now makes up a write, and is not left for another turn.
         self.yielded |= more && self.inbound.is_among_many();
+        if more && self.inbound.is_beside_one_task() {
+            // Another thread would only take the driver or that task from this one.
+            self.stint.give_way();
+            return Ok(self.give_way(hands));
+        }
         Ok(if more { Next::Again } else { Next::Wait })
     }
 

@@ -97,6 +97,24 @@ fn many_callers_on_several_threads_are_answered_a_few_at_a_time() {
 }
 
 #[test]
+fn many_callers_on_one_task_are_answered_half_at_a_time() {
+    for (count, is_beside_one_task, turn) in
+        [(1000, true, 128), (256, true, 128), (128, true, 64), (127, false, 24), (32, false, 8)]
+    {
+        let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));
+        outstanding(&mut core, count);
+        inbound.on_tasks = false;
+        inbound.share_threads();
+        receive(&mut inbound, &mut core, &answers(1));
+        inbound.callers.clear();
+        receive(&mut inbound, &mut core, &answers(count)[answers(1).len()..]);
+        assert_eq!(inbound.is_beside_one_task(), is_beside_one_task, "{count} calls");
+        assert_eq!(inbound.callers.len(), turn, "of {count}");
+        inbound.callers.clear();
+    }
+}
+
+#[test]
 fn answers_are_given_out_in_turns() {
     for (count, turn) in [(40, 16), (24, 12), (16, 8), (10, 8), (1, 1)] {
         let (mut inbound, mut core) = (inbound(), Core::new(ProtocolLimits::default()));

@@ -255,11 +255,12 @@ impl Hands for AtWork<'_> {
         assert!(driver.called == dealt_with || crosses, "calls wait to be begun");
     }
 
-    fn wake(&mut self, callers: &mut Vec<usize>) {
+    fn wake(&mut self, callers: &mut Vec<usize>) -> bool {
         self.side.driver.told = 0;
         for caller in callers.drain(..) {
             self.side.wake_caller(caller);
         }
+        true
     }
 
     fn begin(&mut self, received: &WaitingCall, _asks_switch: bool, by: AnsweredBy) -> bool {
