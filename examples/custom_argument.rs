@@ -1,6 +1,6 @@
-//! Arguments of one's own: what implements `Argument` is an argument like any other.
+//! Arguments of your own: a type that implements `Argument` is an argument like any other.
 //!
-//! - `Celsius` is one value that is written as text of its own form: the two string hooks.
+//! - `Celsius` is one value that is written as text in its own form: the two string hooks.
 //! - `Position` occupies two keys, and can be optional: the box hooks.
 //! - `Origin` is never on the wire. The side that answers fills it in, with the address of the peer
 //!   and with data of the connection.

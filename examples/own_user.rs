@@ -4,9 +4,9 @@
 //! cargo run --example own_user
 //! ```
 //!
-//! A socket's file already keeps others out, by its mode. Here everybody may reach it, as under an
-//! abstract name, and the server goes by what the kernel says of who connects. It starts a client
-//! as its own user, and as root another as another user, which only root can do.
+//! The mode of a socket's file can keep others out already. Here everybody may reach the socket, as under an abstract name,
+//! and the server asks the kernel who connects. It starts a client as its own user. If it runs as root, it also starts one
+//! as another user, which only root can do.
 
 use amp_core::{Arguments, CallError, Context, NoError, Responders};
 use amp_unix::{PeerCredentials, UnixSocketListener};

@@ -1,18 +1,17 @@
-//! A proxy for any protocol: calls, one-way ones, protocol switches and descriptors are passed on by a
-//! schema that is known only when the proxy runs.
+//! A proxy for any protocol. By a schema that is known only when it runs, it passes on calls, one-way calls, protocol
+//! switches and descriptors.
 //!
 //! ```text
 //! cargo run --example proxy
 //! ```
 //!
-//! A server and its client are in this program too, to have something to pass on. The proxy is
-//! `proxy_of`, some fifty lines with what it knows of a command, and has none of their types. Commands that
-//! its schema does not have are passed on as they are. Those with descriptors have to be in it, since
-//! descriptors are counted on each connection, and so have protocol switches.
+//! A server and its client are in this program too, so that there is something to pass on. The proxy is `proxy_of`, some
+//! fifty lines, and has none of their types. Commands that are not in its schema are passed on as they are. Commands with
+//! descriptors have to be in the schema, since descriptors are counted on each connection. So have protocol switches.
 //!
-//! It has a connection to the server for its client alone, and no streams of its own on that. Where clients share one, or
-//! the proxy has streams there, calls of streams and the argument `_route` are not to be passed on: see
-//! `ReceivedCall::pass_on`, which looks for them.
+//! The proxy's connection to the server is for its one client, and has no streams of its own. If clients share a
+//! connection, or the proxy has streams on it, calls about streams and the argument `_route` must not be passed on: see
+//! `ReceivedCall::pass_on`, which refuses them.
 
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};

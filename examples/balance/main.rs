@@ -1,5 +1,5 @@
-//! Calls balanced over several server processes by tower, one of which is killed under load and
-//! started again. No call fails.
+//! Calls that tower balances over several server processes. One of these is killed under load and started
+//! again, and no call fails.
 //!
 //! ```text
 //! cargo run --example balance

@@ -1,9 +1,9 @@
-//! Transports of one's own.
+//! Transports of your own.
 //!
-//! - `packets.rs` has one that carries file descriptors: it implements `IUnixTransport`, and
-//!   `Descriptor` works over it as over any other.
-//! - `child.rs` has a plain stream of bytes, the pipes of a child process: whatever is `AsyncRead`
-//!   and `AsyncWrite` is a transport.
+//! - `packets.rs` has one that carries file descriptors. It implements `IUnixTransport`, and `Descriptor` works
+//!   over it as over any other.
+//! - `child.rs` has a plain stream of bytes: the pipes of a child process. Any type that is `AsyncRead` and
+//!   `AsyncWrite` is a transport.
 //!
 //! ```text
 //! cargo run --example custom_transport

@@ -1,38 +1,37 @@
 //! Loads a server with calls, checks every answer, and says how fast it was and what it cost.
 //!
-//! A server and a client process that meet over a Unix socket, and one line of JSON about it:
+//! This runs a server and a client process over a Unix socket, and can print a line of JSON:
 //!
 //! ```text
 //! cargo run --release --example load -- run --work sum --in-flight 64 --seconds 5
 //! cargo run --release --example load -- run tcp:127.0.0.1:0 --work echo --in-flight 16 --json
 //! ```
 //!
-//! Each side alone, which is how to load a server of another program: one that answers the command
-//! in question, such as `tests/python/peer.py` on Twisted. What the server's process uses is known
-//! only of this program's own server, and is `null` of another.
+//! Each side can also run alone. So you can load another program's server that answers the same command, such as
+//! `tests/python/peer.py` on Twisted. What the process of such a server uses is not known, and is `null` in the output.
 //!
 //! ```text
 //! cargo run --release --example load -- serve unix:/tmp/load.socket
 //! cargo run --release --example load -- call unix:/tmp/load.socket --work fd --in-flight 16
 //! ```
 //!
-//! `load raw` measures as many tasks that call over a Unix socket with no protocol: what is left between that and
-//! `load run` is what calls cost.
+//! `load raw` measures as many tasks that call over a Unix socket without any protocol. The difference to `load run` is
+//! the cost of calls.
 //!
 //! `load streams` measures streams, both sides in one process, beside calls and beside the socket alone.
 //!
 //! `--paced` adds a caller that calls once a millisecond beside the others, and shows what a single
 //! call has to wait on a busy connection.
 //!
-//! Both processes on one core, which is the most repeatable, as throughput is then one over the
-//! cost of a call:
+//! With both processes on one core, results are most repeatable, since the number of calls a second then depends only on
+//! the cost of a call:
 //!
 //! ```text
 //! taskset --cpu-list 0 target/release/examples/load run --work sum --in-flight 64
 //! ```
 //!
-//! Read `commands.rs` first, what is called; then `work.rs` and `client.rs`. The
-//! callers are those of `ampctl bench`, in `amp-probe/src/load`.
+//! Read `commands.rs` first, which has the commands, then `work.rs` and `client.rs`. The callers are those of
+//! `ampctl bench`, in `amp-probe/src/load`.
 
 mod arguments;
 mod client;

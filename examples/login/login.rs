@@ -1,23 +1,23 @@
 //! Mutual challenge and response over HMAC-SHA256, with the command of MAAS, `Authenticate`.
 //!
-//! Both sides share a secret, and neither sends it. Each sends the other 16 random bytes, its
-//! challenge. The other adds 16 of its own, the salt, and answers with the HMAC of both: who knows
-//! the secret can compute it, and nobody can use it again, as no challenge comes twice.
+//! Both sides share a secret, and neither sends it. Each side sends 16 random bytes, its challenge. The other side adds
+//! 16 random bytes of its own, the salt, and answers with the HMAC of both. Only somebody who knows the secret can compute
+//! it. And nobody can use it again, since no challenge comes twice.
 //!
-//! Until both have proved themselves, `Authenticate` is the only command that there is: any other
-//! is `UNHANDLED`. Then the responders are replaced.
+//! Until both have proved themselves, `Authenticate` is the only command. Any other is `UNHANDLED`. Then the responders are
+//! replaced.
 //!
-//! Either side could be made to prove itself in somebody else's place. So
+//! An impostor could try to let one side make a proof that it then uses itself. So
 //!
-//! - the side that was connected to proves itself second, and only to a peer that has proved itself;
-//! - nobody answers a challenge of its own process, which an impostor could send back;
-//! - challenges and salts have 16 bytes each, or one could be taken for the end of the other.
+//! - the server proves itself second, and only to a client that has proved itself;
+//! - no side answers a challenge of its own process, which an impostor could send back;
+//! - challenges and salts have exactly 16 bytes each, so that no part of one can be taken for a part of the other.
 //!
-//! What is left is a middleman who passes everything on. That takes TLS.
+//! This does not help against somebody in between who passes everything on. Only TLS does.
 //!
-//! The feature `login` of amp-core is for servers whose clients log in by a call, as often as that lets
-//! them. Here each side calls the other, once: a wrong proof ends the connection, and one deadline is for
-//! both proofs. So neither has attempts to count.
+//! The feature `login` of amp-core is for servers whose clients log in by a call, with several attempts. Here each side
+//! calls the other only once. A wrong proof ends the connection, and there is one deadline for both proofs. So there are no
+//! attempts to count.
 
 use amp_core::{
     Arguments, CallError, Command, CommandError, Connection, Context, Peer, Responders,

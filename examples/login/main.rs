@@ -5,8 +5,8 @@
 //! cargo run --example login
 //! ```
 //!
-//! Read `login.rs`, which is what two programs of one's own would share. Here is a server that lets
-//! nobody in for free, a client that gets in, and three that do not.
+//! Read `login.rs`, which two programs of your own would share. This file has a server, a client that gets in, and three
+//! that do not.
 
 mod login;
 

@@ -1,13 +1,12 @@
 //! Privilege separation: a helper that may read everything opens files for a worker that may read
 //! nothing.
 //!
-//! The worker does the work that is hard to get right: parsing, say, or talking to strangers. If it
-//! is taken over, all that it can do is to ask the helper, which is small and has a policy: only
-//! files below one folder, and only for reading. Started by root, the helper makes the worker the
-//! user `nobody`. Started by another user, who cannot do that, both are the same user; then the
-//! policy can be seen at work, but protects nothing.
+//! The worker does the work that is hard to get right, such as parsing, or talking to strangers. If somebody takes it over,
+//! it can only ask the helper. The helper is small and has a policy: only files below one folder, and only for reading. If
+//! root starts the helper, the worker runs as the user `nobody`. No other user can do that, so otherwise both run as the
+//! same user. Then the policy can be seen at work, but protects nothing.
 //!
-//! Alone it fills a temporary folder, and lets a worker try what it can get at:
+//! Without arguments it fills a temporary folder, and lets a worker try which files it can get:
 //!
 //! ```text
 //! cargo run --example privsep

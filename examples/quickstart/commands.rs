@@ -1,5 +1,5 @@
-//! What the two sides say to each other. Each command is a struct whose fields are its arguments;
-//! its name on the wire is the struct's.
+//! The commands of both sides. Each is a struct whose fields are its arguments. Its name on the wire is the name of the
+//! struct.
 
 use amp_core::streams::StreamOf;
 use amp_core::{Arguments, Command, CommandError};

@@ -1,4 +1,4 @@
-//! What is said: by clients to a server, by a server to its clients, and between two servers.
+//! The commands: of clients to a server, of a server to its clients, and between two servers.
 
 use amp_core::{Arguments, Command};
 use amp_unix::Descriptor;

@@ -3,7 +3,7 @@
 //! The new process gets the listening socket of the old one as a descriptor. So it accepts at the
 //! same address, from the same queue, and there is no moment at which nobody listens.
 //!
-//! Alone it starts a server and some clients, replaces the server again and again, and counts who
+//! Without arguments it starts a server and some clients, replaces the server again and again, and counts which server
 //! answered:
 //!
 //! ```text

@@ -6,8 +6,8 @@
 //! cargo run --example tail follow unix:PATH           follow it
 //! ```
 //!
-//! A watcher that reads slowly holds back what is read of the file for it, and nobody else: each has a
-//! place in the file of its own, and the server holds no more than a window of lines for it.
+//! If a watcher reads slowly, the server reads the file slowly for it, and for nobody else. Each watcher has its own place
+//! in the file, and the server holds no more than a window of lines for it.
 
 use amp_core::streams::{SinkOf, StreamOf};
 use amp_core::{Arguments, Command, Context, NoError, Peer, RemoteError, Report, Responders};

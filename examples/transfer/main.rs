@@ -7,8 +7,8 @@
 //! cargo run --example transfer get unix:PATH NAME FILE      and get it
 //! ```
 //!
-//! The contents are a stream of bytes. Whoever reads slowly holds back whoever writes, and neither side
-//! has more of the file in memory than a window.
+//! The contents are a stream of bytes. A slow reader slows down the writer, and neither side has more of the file in memory
+//! than a window.
 
 use amp_core::streams::{ByteSink, ByteStream, SinkOf, StreamOf};
 use amp_core::{Arguments, Command, CommandError, Context, Failure, Peer, Report, Responders};

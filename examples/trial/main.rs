@@ -6,13 +6,13 @@
 //! cargo run --example trial FOLDER MODULE...
 //! ```
 //!
-//! Without arguments it runs `suite.py` beside this file, in which tests end in every way that there is, and
-//! take their workers along; how many end in which is in `suite.txt`. It needs a Python that has Twisted, such
-//! as the one that the tests install; `AMP_PYTHON` names another.
+//! Without arguments it runs `suite.py` beside this file. Its tests end in every possible way, and some of them end their
+//! workers too. `suite.txt` says how many end in which way. This needs a Python that has Twisted, such as the one that the
+//! tests install. `AMP_PYTHON` names another.
 //!
-//! Read `worker.rs`, one worker and what it says, and then `manager.rs`, which has several. `commands.rs`
-//! was not written by hand: `ampctl import python` has printed `trial.schema`, of the classes that trial has,
-//! and `ampctl generate rust` the code of that.
+//! Read `worker.rs` first, which has one worker, and then `manager.rs`, which has several. `commands.rs` was not written by
+//! hand: `ampctl import python` has printed `trial.schema` from trial's classes, and `ampctl generate rust` has made the
+//! code from that.
 
 // It has all of trial's protocol, and is as it would be in a library.
 #[allow(dead_code, unreachable_pub)]

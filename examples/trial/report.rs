@@ -1,4 +1,4 @@
-//! What has become of tests.
+//! The results of tests.
 
 use std::fmt;
 

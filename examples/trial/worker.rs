@@ -1,5 +1,4 @@
-//! One worker of trial: a child process that is told which tests to run, and calls back with what becomes
-//! of them.
+//! One worker of trial: a child process that is told which tests to run, and calls back with their results.
 
 use amp_core::{Context, Failure, NoError, Peer, Responders};
 use amp_unix::ChildPipes;
