@@ -80,9 +80,9 @@ pub struct Connection<S> {
 /// long a call may take in all, whatever else the peer sends meanwhile. The stream's own timeouts, such as
 /// [`TcpStream::set_read_timeout`], apply to each read and each write. With them alone, a peer that sends
 /// a byte now and then can make a call last for ever. In either case the call fails with
-/// [`CallError::Timeout`], and the connection goes on: a late answer is ignored, and the unsent part of
-/// the call is sent before the next one. When the time of that one is up before it is, none of the next
-/// one is ever sent. So no more than one call and one answer is kept for a peer that does not read.
+/// [`CallError::Timeout`], and the connection goes on. A late answer is ignored. If a part of the call was not sent, it is
+/// sent before the next call. If that takes until the timeout of the next call, nothing of the next call is ever sent. So no
+/// more than one call and one answer is kept for a peer that does not read.
 #[must_use = "the connection is closed when its client is dropped"]
 pub struct Client<S> {
     stream: S,

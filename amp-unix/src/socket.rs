@@ -1,42 +1,35 @@
 //! One message on a Unix socket: bytes, with file descriptors beside them.
 //!
-//! Functions that work on any Unix socket, for transports of your own. Nothing here ever blocks,
-//! whatever mode the socket is in. All of this workspace's `unsafe` is in this file, so also the
-//! taking of an inherited descriptor, and what differs between operating systems in sending and
-//! receiving.
+//! These functions work on any Unix socket, for transports of your own. None of them ever blocks, whatever mode the socket
+//! is in. All of this workspace's `unsafe` is in this file. So the code that takes an inherited descriptor is here too, and
+//! the code that differs between operating systems in sending and receiving.
 //!
 //! # Operating systems
 //!
-//! All of this crate was tested on Linux. For the others it was written by their manuals and only
-//! compiled. How messages differ:
+//! All of this crate was tested on Linux. For the other systems it was written by their manuals and only compiled. These
+//! are the differences of messages:
 //!
-//! - macOS has no `MSG_CMSG_CLOEXEC`: close-on-exec is set right after a descriptor was received,
-//!   and a program that another thread starts just then inherits it.
-//! - macOS has no `MSG_NOSIGNAL`: Rust's runtime ignores `SIGPIPE`, and `std` and tokio set
-//!   `SO_NOSIGPIPE` on the sockets that they make. A socket of other origin in a program that
-//!   turned `SIGPIPE` on again needs that option.
-//! - macOS and the BSDs end a message before one that carries descriptors as well as behind it, so
-//!   that a short one does not mean that nothing more waits. [`Moved::exhausted`] is never
-//!   claimed there.
-//! - The BSDs may refuse fewer than [`MAX_DESCRIPTORS`] in one message, where the buffers of the
-//!   socket are small.
+//! - macOS has no `MSG_CMSG_CLOEXEC`. So close-on-exec is set right after a descriptor was received. If another thread
+//!   starts a program just then, that program inherits it.
+//! - macOS has no `MSG_NOSIGNAL`. Rust's runtime ignores `SIGPIPE`, and `std` and tokio set `SO_NOSIGPIPE` on the sockets
+//!   that they make. A socket from elsewhere needs that option in a program that has turned `SIGPIPE` on again.
+//! - On macOS and the BSDs, a message ends before and after one that carries descriptors. So a short message does not mean
+//!   that nothing more waits, and [`Moved::exhausted`] is never true there.
+//! - The BSDs may refuse fewer than [`MAX_DESCRIPTORS`] in one message if the buffers of the socket are small.
 //! - Only Linux counts the descriptors that all processes of a user have on their way, and only Linux
-//!   [tells](unreceived) what a peer has not received. Elsewhere a connection sends descriptors for as
-//!   long as the socket takes them.
+//!   [tells](unreceived) how much a peer has not received. Elsewhere a connection sends descriptors for as long as the
+//!   socket takes them.
 //!
-//! Around messages:
+//! And these are the other differences:
 //!
 //! - Abstract names exist on Linux and Android only. Elsewhere they are an error.
-//! - BSDs of old ignored the mode of a socket's file, and some systems still need no right to write
-//!   for connecting: there, the folder has to keep others out.
-//! - [`PeerCredentials`](crate::PeerCredentials) come from `SO_PEERCRED` on Linux, which knows them
-//!   for both ends of a socketpair too, and from `getpeereid` or its like on macOS and the BSDs,
-//!   where a peer that is gone already, or an end of a socketpair, may have none. FreeBSD does not
-//!   say which process it is.
-//! - macOS sets close-on-exec right after it has made or accepted a socket, as for received
-//!   descriptors.
-//! - What is done to [inherited](crate::inherited) descriptors is the same everywhere: `fcntl` and
-//!   `dup2`.
+//! - Old BSDs ignored the mode of a socket's file, and on some systems one can still connect without the right to write.
+//!   There, the folder has to keep others out.
+//! - On Linux, [`PeerCredentials`](crate::PeerCredentials) come from `SO_PEERCRED`, which knows them for both ends of a
+//!   socketpair too. On macOS and the BSDs, they come from `getpeereid` or a similar call. There, a peer that has already
+//!   gone, or an end of a socketpair, may have none. FreeBSD does not say which process the peer is.
+//! - macOS sets close-on-exec right after it has made or accepted a socket, as for received descriptors.
+//! - [Inherited](crate::inherited) descriptors are treated in the same way everywhere, by `fcntl` and `dup2`.
 #![allow(unsafe_code)]
 
 use bytes::BytesMut;
@@ -85,9 +78,9 @@ const SHORT_IS_EXHAUSTED: bool = cfg!(any(target_os = "linux", target_os = "andr
 pub struct Moved {
     /// The number of bytes.
     pub bytes: usize,
-    /// True if nothing more can be moved now on a stream socket: the same call again would say
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), and one that waits for readiness need not make
-    /// it. `false` means that it is not known.
+    /// True if nothing more can be moved now on a stream socket. The same call again would fail with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), so you can wait for readiness at once. `false` means that this is not
+    /// known.
     pub exhausted: bool,
 }
 
@@ -96,17 +89,15 @@ pub struct Moved {
 ///
 /// 0 bytes mean that the peer sends nothing more.
 ///
-/// Options of the socket, which an accepted one inherits from the one that listens, make the kernel
-/// add other control data to each message. It is looked at only for what it may leave open: the
-/// pidfd of `SO_PASSPIDFD` (systemd's `PassPIDFD=`) is closed, and credentials, security labels and
-/// timestamps carry nothing.
+/// If certain options of the socket are set, the kernel adds other control data to each message. An accepted socket inherits
+/// them from the listening one. A pidfd among this data (`SO_PASSPIDFD`, systemd's `PassPIDFD=`) is closed. Credentials,
+/// security labels and timestamps leave nothing open, and are ignored.
 ///
 /// # Errors
 ///
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, the other errors of `recvmsg`,
-/// and [`DescriptorError::Lost`], [`DescriptorError::Truncated`] or
-/// [`DescriptorError::UnknownControlData`], after which the socket is of no more use. Neither
-/// `buffer` nor `descriptors` has grown then.
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, and the other errors of `recvmsg`. After
+/// [`DescriptorError::Lost`], [`DescriptorError::Truncated`] or [`DescriptorError::UnknownControlData`], do not use the
+/// socket any more. On an error, neither `buffer` nor `descriptors` has grown.
 pub fn receive(
     socket: impl AsFd,
     buffer: &mut BytesMut,

@@ -19,7 +19,7 @@
 //! | `amp.Integer()`, `amp.String()`, `amp.AmpList(...)` and the others | the table of [`argument`](crate::argument) |
 //! | arguments that commands share by inheritance | `#[amp(flatten)]` |
 //! | `amp.Descriptor()` | `amp_unix::Descriptor` |
-//! | a subclass of `amp.Argument` with `toString` and `fromString`, or `toStringProto` and `fromStringProto` | a type of one's own that implements [`Argument`](trait@crate::Argument), with `to_string_proto` and `from_string_proto` |
+//! | a subclass of `amp.Argument` with `toString` and `fromString`, or `toStringProto` and `fromStringProto` | a type of your own that implements [`Argument`](trait@crate::Argument), with `to_string_proto` and `from_string_proto` |
 //! | `amp.AMP`, `CommandLocator` | [`Responders`](crate::Responders) |
 //! | `amp.AMP(locator=...)` | [`Connection::responders`](crate::Connection::responders) |
 //! | an overridden `locateResponder` or `lookupFunction` | [`Responders::fallback`](crate::Responders::fallback) |
@@ -43,7 +43,7 @@
 //! | `connectionLost` | [`Peer::closed`](crate::Peer::closed) |
 //! | `amp.AmpBox`, `serialize`, `parse`, `parseString` | [`AmpBox`](crate::AmpBox), its `to_bytes` and `parse`, and [`BoxCodec`](crate::boxes::BoxCodec) |
 //! | `makeArguments`, `parseArguments`, `makeResponse`, `parseResponse` of a command | `encode` and `decode` of [`Arguments`](trait@crate::Arguments) |
-//! | `BinaryBoxProtocol` with a box receiver of one's own | [`proto::Protocol`](crate::proto::Protocol); for many conversations on one stream, [`router`](crate::router) |
+//! | `BinaryBoxProtocol` with a box receiver of your own | [`proto::Protocol`](crate::proto::Protocol); for many conversations on one stream, [`router`](crate::router) |
 //! | `reactor.spawnProcess`, with AMP over the child's pipes | `amp_unix::child_pipes` |
 //!
 //! # Step 1: import the classes

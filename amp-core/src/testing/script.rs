@@ -277,8 +277,7 @@ impl<C: Command> Expected<C> {
         self.reply(Reply::Fail { code, description })
     }
 
-    /// Refuses the call, as a connection does that is about to end:
-    /// [`RemoteError::is_closing`] is true of it.
+    /// Refuses the call, like a connection that is about to end: [`RemoteError::is_closing`] is true of the error.
     pub fn refuse(self) -> Script {
         self.reply(Reply::Refuse)
     }
@@ -315,13 +314,11 @@ impl<C: Command> Expected<C> {
 }
 
 impl Running {
-    /// Waits until all steps are done. A call that comes after the last one fails the script, as
-    /// far as it has come by now.
+    /// Waits until all steps are done. A call that comes after the last step fails the script, if it has come by now.
     ///
     /// # Panics
     ///
-    /// When a step has failed, and when the script is not done after 10 seconds, which are virtual
-    /// where the time is paused.
+    /// When a step has failed, and when the script is not done after 10 seconds. If the time is paused, these are virtual.
     ///
     /// # Cancel safety
     ///

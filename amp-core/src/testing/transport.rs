@@ -31,24 +31,28 @@ const BEFORE: &[u8] = b"before";
 /// How long a message is that has an attachment.
 const MESSAGE: usize = 100;
 
-/// Holds a transport of one's own against what [`Transport`] asks for. `pair` makes two that are
-/// connected, anew for each check; they may be of different types, and both are looked at.
+/// Checks that a transport of your own does what [`Transport`] asks for. `pair` makes two connected transports, new ones for
+/// each check. They may be of different types, and both are checked.
 ///
-/// Checked are: that bytes arrive as they were sent, in any number of slices; that what is received
-/// goes behind what the buffer has; that each side receives while it cannot send; that no wake-up is
-/// lost; that the end is told, once all else has been, and that the other direction goes on; that a
-/// side that is dropped ends the other; that a transport which
-/// [`sends_on_any_task`](Transport::sends_on_any_task) does; and that calls are made over it in both
-/// directions, of any length.
+/// It checks that
 ///
-/// [A recipe](crate::cookbook::transports) makes a transport and holds it against this.
+/// - bytes arrive as they were sent, in any number of slices;
+/// - received bytes go behind those that the buffer has;
+/// - each side receives while it cannot send;
+/// - no wake-up is lost;
+/// - the end arrives, after everything else, and the other direction goes on;
+/// - dropping one side ends the other;
+/// - a transport sends on any task if [`sends_on_any_task`](Transport::sends_on_any_task) says so;
+/// - calls of any length can be made over it in both directions.
 ///
-/// The attachments of one that carries some are for [`check_attachments`].
+/// [A recipe](crate::cookbook::transports) makes a transport and checks it.
+///
+/// If the transport carries attachments, use [`check_attachments`] too.
 ///
 /// # Panics
 ///
-/// When the transport does not do what it should, with what that is. When there is no tokio runtime
-/// with time enabled. Its clock must not be paused where the transport waits for the system.
+/// When the transport does something else than it should; the message says what. When there is no tokio runtime with time
+/// enabled. The clock of the runtime must not be paused if the transport waits for the system.
 ///
 /// # Cancel safety
 ///

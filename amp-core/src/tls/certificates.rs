@@ -33,7 +33,7 @@ impl Identity {
         Ok(Self { chain, key: key.map_err(TlsConfigError::Pem)? })
     }
 
-    /// Takes it apart, for a configuration of one's own.
+    /// Takes it apart, for a configuration of your own.
     pub fn into_parts(self) -> IdentityParts {
         let Self { chain, key } = self;
         IdentityParts { chain, key }
@@ -57,7 +57,7 @@ impl Clone for Identity {
     }
 }
 
-/// Certificates of authorities: what they have signed is trusted.
+/// Certificates of authorities. Everything that they have signed is trusted.
 #[derive(Clone, Debug)]
 pub struct Authorities {
     certificates: Arc<[CertificateDer<'static>]>,
@@ -81,7 +81,7 @@ impl Authorities {
         Ok(Self { certificates: certificates.into(), roots: Arc::new(roots) })
     }
 
-    /// Returns the certificates, for a configuration of one's own.
+    /// Returns the certificates, for a configuration of your own.
     pub fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }
