@@ -69,7 +69,7 @@ impl<T: IUnixTransport> UnixTransport<T> {
                 if Instant::now() >= crowded.deadline {
                     self.crowded = None;
                     let error = DescriptorError::TooManyInFlight.into();
-                    return Poll::Ready(Err(RefusedAttachment::all(error)));
+                    return Poll::Ready(Err(RefusedAttachment::for_now(error)));
                 }
                 crowded.pause.as_mut().reset(Instant::now() + PAUSE);
                 crowded

@@ -5,7 +5,7 @@
 mod support;
 
 use amp_core::testing::ask_box;
-use amp_core::{Arguments, CallError, Command, Context, Report, Responders};
+use amp_core::{Arguments, CallError, Command, Context, FailurePolicy, Report, Responders};
 use amp_unix::{Descriptor, DescriptorError, connection_over, socket};
 use bytes::BytesMut;
 use std::io::{self, IoSlice};
@@ -156,6 +156,20 @@ async fn a_call_whose_descriptor_cannot_be_sent_for_long_fails_alone() {
     }
     is_full.store(false, Ordering::Relaxed);
     peer.call_remote(Take { n: 1, file: numbered(1) }).await.unwrap();
+}
+
+/// No responder has failed whose answer cannot be sent for long.
+#[tokio::test(start_paused = true)]
+async fn an_answer_whose_descriptor_cannot_be_sent_for_long_closes_nothing() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let server = connection_over(full(near, usize::MAX)).failure_policy(FailurePolicy::Close);
+    let server = server.responders(open()).spawn();
+    let peer = amp_unix::connection(far).unwrap().spawn();
+    for _ in 0..2 {
+        let Err(CallError::Remote(error)) = peer.call_remote(Open {}).await else { panic!() };
+        assert_eq!(error.code, "UNKNOWN");
+    }
+    assert!(!server.is_closed());
 }
 
 /// Too many are on their way; then the socket is full for 30 seconds, since the peer does not read;

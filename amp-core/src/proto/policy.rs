@@ -8,8 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The fate of a connection when a responder fails with an error that its command does not declare, when a call cannot
 /// be decoded, or when its response cannot be encoded.
 ///
-/// With both policies, the peer gets an answer with the code `UNKNOWN`. The cause stays on this side, in a `tracing`
-/// event at the level `WARN`, `a call failed`, with the fields `command`, `reference` and `error`.
+/// When a [limit](crate::Limits) refuses a call that wants an answer, no responder has failed, since others may have
+/// filled that limit. The same is true when an answer's attachments cannot be sent because others have too many on
+/// their way. The connection goes on then.
+///
+/// In all these cases the peer gets an answer with the code `UNKNOWN`, with both policies. The cause stays on this side,
+/// in a `tracing` event at the level `WARN`, `a call failed`, with the fields `command`, `reference` and `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "tokio"),

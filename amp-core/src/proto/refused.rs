@@ -16,6 +16,8 @@ pub struct RefusedAttachment {
     pub(super) error: io::Error,
     /// Which one, and what is sent in place of it and those that its box names beside it.
     pub(super) one: Option<(usize, Attachment)>,
+    /// Whether that is no failure of whoever made the attachment.
+    pub(super) for_now: bool,
 }
 
 impl RefusedAttachment {
@@ -23,12 +25,19 @@ impl RefusedAttachment {
     /// attachment that the box names: otherwise the peer would take the later ones for these. No box that the peer gets
     /// names a stand-in. This implementation drops it after a while, and Twisted keeps it until the connection ends.
     pub fn one(index: usize, error: io::Error, stand_in: Attachment) -> Self {
-        Self { error, one: Some((index, stand_in)) }
+        Self { error, one: Some((index, stand_in)), for_now: false }
     }
 
     /// Refuses all attachments, as a peer may. No box that waits and names one is sent.
     pub fn all(error: io::Error) -> Self {
-        Self { error, one: None }
+        Self { error, one: None, for_now: false }
+    }
+
+    /// Refuses all attachments for now, since others have as many on their way as there may be. Unlike
+    /// [`all`](Self::all) that is no failure of a responder whose answer is taken out, so the connection goes
+    /// on also by [`FailurePolicy::Close`](crate::FailurePolicy::Close).
+    pub fn for_now(error: io::Error) -> Self {
+        Self { error, one: None, for_now: true }
     }
 }
 

@@ -457,7 +457,9 @@ impl Asked {
             let dots = if end < cause.len() { "..." } else { "" };
             description = format!("{description}: {}{dots}", &cause[..end]);
         }
-        self.finish(keys::UNKNOWN.as_bytes(), &description, false, false);
+        // No responder has failed where a limit refuses the call, which others may have filled.
+        let refused = matches!(error, Undeclared::TooMany { .. });
+        self.finish(keys::UNKNOWN.as_bytes(), &description, refused, false);
     }
 
     /// A peer can make any number of calls fail.

@@ -106,9 +106,9 @@ impl<W: Clone, H: Host> Core<W, H> {
     }
 
     /// These boxes were taken back. An answer among them is a failure that its command does not declare, which
-    /// closes the connection where any does.
-    pub(crate) fn handle_taken_back(&mut self, boxes: &[(Removed, WasRemoved)]) {
-        if boxes.iter().any(|(_, was)| *was == WasRemoved::Answer) {
+    /// closes the connection where any does; unless no more attachments are sent `for_now`, because of others.
+    pub(crate) fn handle_taken_back(&mut self, boxes: &[(Removed, WasRemoved)], for_now: bool) {
+        if !for_now && boxes.iter().any(|(_, was)| *was == WasRemoved::Answer) {
             self.handle_failure(None, keys::UNKNOWN.as_bytes(), Failed::UNDECLARED);
         }
     }
@@ -243,8 +243,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_taken_back_is_a_failure_that_its_command_does_not_declare() {
-        for (policy, closes) in [(FailurePolicy::Stay, false), (FailurePolicy::Close, true)] {
+    fn an_answer_that_is_taken_back_is_a_failure_unless_no_more_are_sent_for_now() {
+        use FailurePolicy::{Close, Stay};
+        for (policy, for_now, closes) in
+            [(Stay, false, false), (Stay, true, false), (Close, false, true), (Close, true, false)]
+        {
             let core = Core::<()>::new(ProtocolLimits::default());
             let mut core = core.with_policy(policy);
             let attachments = vec![Arc::new(0) as Attachment];
@@ -255,11 +258,11 @@ mod tests {
             let taken_back = core.take_back(&mut outgoing, None, &error, "1f2e", &mut 1).unwrap();
             assert!(matches!(taken_back.boxes[..], [(_, WasRemoved::Answer)]));
             assert!(core.end().begun().is_none(), "nobody is told while ordinals are locked");
-            core.handle_taken_back(&taken_back.boxes);
+            core.handle_taken_back(&taken_back.boxes, for_now);
             assert_eq!(core.end().begun().is_some(), closes);
             let failure = core.outgoing().take_bytes();
             let told = String::from_utf8_lossy(&failure).contains("reference 1f2e");
-            assert_eq!(told, !closes);
+            assert_eq!(told, policy == Stay);
         }
     }
 

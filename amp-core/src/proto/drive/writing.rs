@@ -121,7 +121,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         error: io::Error,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<bool, CloseReason> {
-        let RefusedAttachment { error, one } = error.downcast()?;
+        let RefusedAttachment { error, one, for_now } = error.downcast()?;
         let (error, reference) = (Arc::new(error), next_reference());
         let writing = &mut self.line.writing;
         let taken_back = hands.with_ordinal(|hands, next| {
@@ -129,7 +129,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         });
         let Some(taken_back) = taken_back else {
             let error = Arc::into_inner(error);
-            self.line.failed = error.map(|error| RefusedAttachment { error, one }.into());
+            self.line.failed = error.map(|error| RefusedAttachment { error, one, for_now }.into());
             return Ok(false);
         };
         let Some(TakenBack { boxes, queued, awaits_room }) = taken_back else {
@@ -139,7 +139,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
             hands.note(Note::Taken(&self.line.writing, queued));
         }
         // Those who are told of an end may encode a box with attachments, so its ordinals are unlocked.
-        hands.with(|core| core.handle_taken_back(&boxes));
+        hands.with(|core| core.handle_taken_back(&boxes, for_now));
         hands.note(Note::TakenBack { boxes: &boxes, error: &error, reference: &reference });
         // What comes of the answers that are taken back is queued.
         self.queued = true;
