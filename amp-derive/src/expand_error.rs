@@ -117,7 +117,8 @@ fn said(item: &ErrorEnum<'_>) -> Option<TokenStream> {
             let names = fields.iter().map(|field| field.unraw().to_string());
             quote_spanned! {span=>
                 Self::#ident { #(#fields),* } => {
-                    let mut described = #krate::__private::DescribedInJson::default();
+                    let mut described =
+                        <#krate::__private::DescribedInJson as ::core::default::Default>::default();
                     #(described.put(#names, #fields);)*
                     described.into_text()
                 }

@@ -67,6 +67,10 @@ mod without_prelude {
         Unknown1,
         #[amp(fatal)]
         Described(::alloc::string::String),
+        #[allow(dead_code, reason = "it is only to compile")]
+        Named {
+            number: i64,
+        },
     }
 
     impl ::core::fmt::Display for Failure {
