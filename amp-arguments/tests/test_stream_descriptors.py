@@ -141,6 +141,19 @@ class Descriptors(Case):
         self.run_both()
         self.assertEqual((self.near._amp_streams.files, self.open()), (0, 20))
 
+    def test_no_more_are_sent_than_this_side_would_take_whatever_the_peer_says(self):
+        self.far.stream_window = {"items": 10**6, "bytes": 10**9, "attachments": 10**9}
+        streams = []
+        for _ in range(5):
+            sink = Sink()
+            self.call(PutFiles, files=sink)
+            streams.append(self.far.stream)
+            for _ in range(100):
+                sink.send(self.null)
+        self.run_both()
+        # A stream leaves as many for others as it has.
+        self.assertEqual(self.near.transport.sent, 64 + 32 + 16 + 8 + 4)
+
     def test_one_item_goes_however_many_it_has(self):
         sink = Sink()
         self.call(PutLists, lists=sink)

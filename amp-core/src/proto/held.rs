@@ -47,7 +47,6 @@ impl Drop for SendingCount {
 }
 
 /// How many wait to be sent on all connections.
-#[cfg(feature = "tokio")]
 pub(crate) fn sending() -> usize {
     SENDING.load(Ordering::Relaxed)
 }
@@ -181,10 +180,22 @@ pub(crate) fn is_crowded_by(waiting: usize, in_all: usize) -> bool {
     waiting > in_all / 8 && held_in_all() > in_all / 2
 }
 
+/// How many may wait to be sent on all connections. They are open for as long as their peers do not read, so they may
+/// be twice as many as are held of those that were received: half of the files that a process may have, by default.
+fn most_sending(in_all: usize) -> usize {
+    in_all.saturating_mul(2)
+}
+
+/// Whether a caller may queue a box, where `own` attachments are queued on its connection and `sending` wait to be
+/// sent on all. A caller waits until its connection's queue is taken, so it may add less than an answer.
+#[inline]
+pub(crate) fn has_room(own: usize, sending: impl FnOnce() -> usize, in_all: usize) -> bool {
+    own == 0 || own < in_all / 8 && sending() < most_sending(in_all)
+}
+
 /// Says whether an answer may be queued with `count` attachments, where `own` are queued on its connection and
-/// `sending` wait to be sent on all. They are open for as long as their peers do not read, so they may be twice as
-/// many as are held of those that were received: half of the files that a process may have, by default. Beyond that a
-/// connection may have an eighth of those, and always what one box has.
+/// `sending` wait to be sent on all. An answer cannot wait for others, so beyond what all may have a connection may
+/// have an eighth of what may be held in all, and always what one box has.
 ///
 /// # Errors
 ///
@@ -196,7 +207,7 @@ pub(crate) fn check_sending(
     sending: usize,
     in_all: usize,
 ) -> Result<(), (LimitKind, usize)> {
-    let most = in_all.saturating_mul(2);
+    let most = most_sending(in_all);
     if own == 0 || own + count <= in_all / 8 || sending + count <= most {
         return Ok(());
     }
@@ -285,6 +296,17 @@ mod tests {
             assert_eq!(check_sending(own, count, sending, 256), may);
         }
         assert_eq!(check_sending(9, 9, usize::MAX - 9, usize::MAX), Ok(()));
+    }
+
+    #[test]
+    fn callers_wait_behind_an_eighth_and_where_all_have_half_behind_one() {
+        for (own, sending, may) in
+            [(0, 2000, true), (1, 511, true), (31, 511, true), (32, 32, false), (1, 512, false)]
+        {
+            assert_eq!(has_room(own, || sending, 256), may, "{own} of {sending}");
+        }
+        assert!(has_room(0, || 0, 0) && !has_room(1, || 1, 0));
+        assert!(has_room(usize::MAX / 16, || usize::MAX - 1, usize::MAX));
     }
 
     /// Each takes all it can, one after the other.

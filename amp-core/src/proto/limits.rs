@@ -23,7 +23,7 @@ use crate::setters::setters;
 /// | [`send_queue_max`](field@Limits::send_queue_max), bytes | 64 MiB | the connection ends |
 /// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | a further attachment ends the connection; a call whose responder would hold more is answered with `UNKNOWN` |
 /// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | the connection that has most unclaimed attachments loses some; a call whose responder would hold more is answered with `UNKNOWN` |
-/// | attachments that wait to be sent on all connections | twice `attachments_in_all` | an answer with more becomes `UNKNOWN` on a connection where more wait than an eighth of `attachments_in_all` |
+/// | attachments that wait to be sent on all connections | twice `attachments_in_all` | an answer with more becomes `UNKNOWN` on a connection where more wait than an eighth of `attachments_in_all`; callers wait, also behind such an eighth alone |
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 seconds | the attachment is dropped |
 /// | [`streams`](field@Limits::streams) | 256 | the argument of a further stream fails, and with it its call or answer |
 /// | [`stream_items`](field@Limits::stream_items) | 1024 | the sink waits; a peer that sends more ends its stream |
@@ -155,8 +155,9 @@ pub struct Limits {
     /// sends them with their boxes. The default is twice that, and an eighth of the 1024 files that
     /// a process may have open on most systems.
     ///
-    /// The items of streams may have half as many on their way. If many streams are not read and
-    /// reach three eighths of it, a further stream of attachments waits until one of them is read.
+    /// The items of streams may have half as many on their way in each direction, whatever the peer allows. If many
+    /// streams are not read and reach three eighths of it, a further stream of attachments waits until one of them is
+    /// read.
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together: those that no argument has
     /// claimed, and those that running responders hold. The default is a quarter of the files that
@@ -173,7 +174,9 @@ pub struct Limits {
     ///
     /// Of those that wait to be sent, because their peers do not read, all connections together may hold twice as
     /// many: half of the files. Then an answer with more becomes `UNKNOWN`, and what it names is dropped, on a
-    /// connection where more wait than an eighth of this number.
+    /// connection where more wait than an eighth of this number. Callers wait behind such an eighth, as at
+    /// [`send_queue`](field@Limits::send_queue); and when all connections have that many, behind any attachment of
+    /// their own connection.
     ///
     /// The limit of the receiving connection applies. An attachment may be the other end of its own
     /// connection and hold up its end; it then costs two files. So the default leaves a process half

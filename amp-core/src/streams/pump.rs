@@ -77,10 +77,12 @@ impl Pump {
         peer: Peer,
         number: u64,
         sending: Arc<Sending>,
-        window: Window,
+        mut window: Window,
         awaited: Awaited,
     ) -> Self {
         let hub = Hub::of(&peer);
+        // They are open on this side until they are sent, so there are not as many as a peer likes.
+        window.attachments = window.attachments.min(hub.window().attachments);
         let (calls, load) = (VecDeque::new(), Window::NOTHING);
         let (next, ending) = (None, false);
         Self { peer, number, sending, hub, window, calls, load, next, ending, _awaited: awaited }

@@ -16,7 +16,14 @@ impl<W, H: Host> Core<W, H> {
     pub(crate) fn has_room(&self) -> bool {
         self.queued() < self.limits.send_queue
             && self.queued_boxes() < self.limits.send_queue_boxes
+            && self.has_room_beside(self.queued_attachments())
             && self.end.refusal().is_none()
+    }
+
+    /// Whether another call may be queued beside so many attachments: see [`held::has_room`].
+    #[inline]
+    pub(super) fn has_room_beside(&self, attachments: usize) -> bool {
+        held::has_room(attachments, held::sending, self.limits.attachments_in_all)
     }
 
     /// Says whether an answer with so many attachments may be queued: see [`held::check_sending`].
@@ -270,11 +277,12 @@ impl<W, H: Host> Core<W, H> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::queue::Transmit;
     #[cfg(feature = "tokio")]
     use super::super::side::STREAM_CALLS;
     use super::*;
-    use crate::proto::wants::Wants;
-    use crate::proto::{Body, Limits};
+    use crate::proto::wants::{Public, Wants};
+    use crate::proto::{Body, Limits, Outgoing};
     use bytes::BytesMut;
     use std::time::Duration;
 
@@ -433,6 +441,29 @@ mod tests {
         assert!(core.has_room());
         (0..3).for_each(|_| core.notify(b"A", &mut body(0)).unwrap());
         assert!(!core.has_room() && !core.may_start(&situation), "there are enough boxes");
+    }
+
+    /// Whoever waits is told once they are taken, as where there are enough bytes.
+    #[test]
+    fn there_is_no_room_beside_an_eighth_of_what_may_be_held_in_all() {
+        let limits = Limits { attachments_in_all: 1 << 16, send_queue_boxes: 9, ..limits() };
+        let mut core = Core::<(), ()>::hosted(limits, limits.boxes, None);
+        let notify = |core: &mut Core<_>, count: usize| {
+            let attachments = (0..count).map(|n| std::sync::Arc::new(n) as crate::Attachment);
+            let mut body = Body { attachments: attachments.collect(), ..body(0) };
+            core.notify(b"A", &mut body).unwrap();
+        };
+        notify(&mut core, (1 << 13) - 1);
+        assert!(core.poll_room().unwrap());
+        notify(&mut core, 1);
+        assert!(core.poll_public().is_some_and(|public| public.any(Public::CROWDED)));
+        assert!(!core.poll_room().unwrap());
+        let transmit = core.poll_transmit(&mut Outgoing::default(), true);
+        assert!(matches!(transmit, Transmit::Taken { awaits_room: true, .. }));
+        assert!(core.poll_room().unwrap());
+        // What one box has is sent however much that is.
+        notify(&mut core, 1 << 14);
+        assert!(!core.poll_room().unwrap());
     }
 
     #[test]

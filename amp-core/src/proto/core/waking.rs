@@ -30,7 +30,9 @@ impl<W, H: Host> Core<W, H> {
     #[inline]
     fn usual_signs(&self) -> Public {
         let (bytes, boxes) = (self.outgoing.len(), self.outgoing.boxes());
-        let has_room = bytes < self.limits.send_queue && boxes < self.limits.send_queue_boxes;
+        let has_room = bytes < self.limits.send_queue
+            && boxes < self.limits.send_queue_boxes
+            && self.has_room_beside(self.outgoing.attachments());
         self.own_signs() | Public::CROWDED.when(!has_room)
     }
 
