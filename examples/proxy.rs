@@ -34,7 +34,7 @@ fn proxy_of(to: Peer, schema: Schema) -> Responders {
     let both = Arc::new((to, schema));
     let [reads, calls, asks, knows] = [(); 4].map(|()| both.clone());
     let read = move |command: &[u8], input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
-        Values::from_box(&boxes(&reads.1, command).0, input, proto)
+        Values::read_from(&boxes(&reads.1, command).0, input, proto)
     };
     let call = move |mut call: ReceivedCall<Values>| {
         let both = calls.clone();

@@ -114,7 +114,7 @@ impl Ask {
         let mut raw = AmpBox::new();
         let read = |input: &mut BoxReader<'_>, proto: &mut Proto<'_>| {
             raw = input.ampbox().clone();
-            Values::from_box(&response, input, proto)
+            Values::read_from(&response, input, proto)
         };
         let called = peer.call_by_name_with(command, write, read).timeout(within).await;
         match called {
@@ -158,7 +158,7 @@ pub(crate) fn writing(
     emptied: Emptied,
 ) -> impl FnOnce(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> {
     move |out, proto| {
-        values.to_box(&schema, out, proto)?;
+        values.write_to(&schema, out, proto)?;
         emptied
             .empty()
             .map_err(|error| EncodeError::custom(format!("a file cannot be written anew: {error}")))
@@ -171,7 +171,7 @@ pub(crate) fn encoded(arguments: &Values, schema: &BoxSchema) -> Result<(AmpBox,
     let mut writer = BoxWriter::new(&mut bytes);
     let (mut counted, data) = (Counted(0), Extensions::default());
     let mut proto = Proto::new(&mut counted, &PeerAddress::Unknown, &data);
-    arguments.to_box(schema, &mut writer, &mut proto)?;
+    arguments.write_to(schema, &mut writer, &mut proto)?;
     writer.finish().map_err(EncodeError::from)?;
     // An empty key ends a box.
     bytes.extend_from_slice(&[0, 0]);

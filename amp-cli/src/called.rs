@@ -148,11 +148,11 @@ impl Calls {
         let known = str::from_utf8(command).ok().and_then(|name| self.schema.command(name));
         let raw = BoxSchema::of::<AmpBox>();
         let error: DecodeError = match known {
-            Some(known) => match Values::from_box(&known.arguments, input, proto) {
+            Some(known) => match Values::read_from(&known.arguments, input, proto) {
                 Ok(values) => return Received::Known(values),
                 Err(error) => error,
             },
-            None => match Values::from_box(&raw, input, proto) {
+            None => match Values::read_from(&raw, input, proto) {
                 Ok(values) => return Received::Known(values),
                 Err(error) => return Received::Unreadable(error.to_string()),
             },
@@ -163,7 +163,7 @@ impl Calls {
             Some(known) => self.hidden.and_secrets_of(Some(known)).misfit(&error, &known.arguments),
         };
         tell(format_args!("a call of {name:?} does not fit the schema: {why}"));
-        match Values::from_box(&raw, &mut BoxReader::new(input.ampbox()), proto) {
+        match Values::read_from(&raw, &mut BoxReader::new(input.ampbox()), proto) {
             Ok(values) => Received::Other(values),
             Err(error) => Received::Unreadable(error.to_string()),
         }

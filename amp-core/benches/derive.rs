@@ -67,16 +67,16 @@ fn register(criterion: &mut Criterion) {
     both_ways(criterion, "register", &register);
 }
 
-/// `encode` and `decode` are what somebody without a connection calls. `to_box` and `from_box` are
+/// `encode` and `decode` are what somebody without a connection calls. `write_to` and `read_from` are
 /// what a connection does: into a buffer that it has, out of a box that was found.
 fn both_ways<T: Arguments>(criterion: &mut Criterion, name: &str, arguments: &T) {
     let mut group = criterion.benchmark_group(format!("derive/{name}"));
-    group.bench_function("to_box", |bencher| {
+    group.bench_function("write_to", |bencher| {
         let mut out = BytesMut::with_capacity(4096);
         bencher.iter(|| {
             out.clear();
             let mut writer = BoxWriter::new(&mut out);
-            Proto::detached(|proto| black_box(arguments).to_box(&mut writer, proto)).unwrap();
+            Proto::detached(|proto| black_box(arguments).write_to(&mut writer, proto)).unwrap();
             writer.finish().unwrap();
             out.len()
         });
@@ -86,10 +86,10 @@ fn both_ways<T: Arguments>(criterion: &mut Criterion, name: &str, arguments: &T)
     });
     let bytes = arguments.encode().unwrap();
     let ampbox = AmpBox::parse(&mut bytes.clone(), BoxLimits::default()).unwrap();
-    group.bench_function("from_box", |bencher| {
+    group.bench_function("read_from", |bencher| {
         bencher.iter(|| {
             let mut reader = BoxReader::new(black_box(&ampbox));
-            Proto::detached(|proto| T::from_box(&mut reader, proto)).unwrap()
+            Proto::detached(|proto| T::read_from(&mut reader, proto)).unwrap()
         });
     });
     group.bench_function("decode", |bencher| {

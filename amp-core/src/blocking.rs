@@ -297,7 +297,8 @@ impl<S: Read + Write> Client<S> {
     ) -> Result<C::Response, CallError<C::Error>> {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         let started = self.begin();
-        let body = self.encode(|out, proto| command.to_box(out, proto)).map_err(CallError::Encode);
+        let body =
+            self.encode(|out, proto| command.write_to(out, proto)).map_err(CallError::Encode);
         match self.exchange(C::NAME.as_bytes(), body?, started).map_err(CallError::widen)? {
             Ok(ampbox) => self.decode(&ampbox).map_err(CallError::Decode),
             Err(error) => Err(CallError::of(error, C::NAME.as_bytes())),
@@ -313,7 +314,7 @@ impl<S: Read + Write> Client<S> {
     #[allow(clippy::needless_pass_by_value, reason = "as the calls of all clients")]
     pub fn notify<C: OneWay>(&mut self, command: C) -> Result<(), CallError> {
         let started = self.begin();
-        let body = self.encode(|out, proto| command.to_box(out, proto));
+        let body = self.encode(|out, proto| command.write_to(out, proto));
         self.queue_and_send(C::NAME.as_bytes(), body, started)
     }
 

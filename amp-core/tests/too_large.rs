@@ -100,13 +100,13 @@ async fn an_error_is_cut_to_the_limits() {
 struct Large(usize);
 
 impl Arguments for Large {
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         let bytes = Bytes::from(vec![0; self.0]);
         Continued(bytes.clone()).to_box("a", out, proto)?;
         Numbered(bytes.slice(..1)).to_box("b", out, proto)
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self(0))
     }
 }
@@ -161,11 +161,11 @@ impl Argument for Fat {
 struct Fats(Vec<Fat>);
 
 impl Arguments for Fats {
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         self.0.to_box("fats", out, proto)
     }
 
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Vec::from_box("fats", input, proto).map(Self)
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn arguments(
     let names =
         (bodies == Bodies::Working).then(|| expand_names::of_struct(item, &generics, krate));
     let NamesCode { constant: names, check_within, check_beside } = names.unwrap_or_default();
-    let (to_box, from_box) = match bodies {
+    let (write_to, read_from) = match bodies {
         Bodies::Working => bodies_of(item, krate),
         Bodies::Stubs => {
             let stub = quote_spanned!(span=> ::core::unreachable!());
@@ -55,21 +55,21 @@ pub(crate) fn arguments(
             #strict
             #names
 
-            fn to_box(
+            fn write_to(
                 &self,
                 #out: &mut #krate::__private::BoxWriter<'_>,
                 #proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<(), #krate::__private::EncodeError> {
                 #check_within
-                #to_box
+                #write_to
             }
 
-            fn from_box(
+            fn read_from(
                 #input: &mut #krate::__private::BoxReader<'_>,
                 #proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
                 #check_within
-                #from_box
+                #read_from
             }
 
             #any_in
@@ -144,7 +144,7 @@ fn any_in(item: &Struct<'_>, krate: &Path) -> TokenStream {
     }
 }
 
-/// Returns the bodies of `to_box` and `from_box`.
+/// Returns the bodies of `write_to` and `read_from`.
 fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site();
     let of_self = |field: &Field<'_>| {
@@ -152,13 +152,13 @@ fn bodies_of(item: &Struct<'_>, krate: &Path) -> (TokenStream, TokenStream) {
         quote_spanned!(span=> &self.#member)
     };
     let fields: Vec<_> = item.fields.iter().map(|field| (field, of_self(field))).collect();
-    let FieldsCode { writes, from_box } = of_fields(fields, &quote_spanned!(span=> Self), krate);
+    let FieldsCode { writes, read_from } = of_fields(fields, &quote_spanned!(span=> Self), krate);
     let writes = writes.iter().map(|write| &write.code);
-    let to_box = quote_spanned! {span=>
+    let write_to = quote_spanned! {span=>
         #(#writes)*
         ::core::result::Result::Ok(())
     };
-    (to_box, from_box)
+    (write_to, read_from)
 }
 
 #[cfg(test)]

@@ -9,15 +9,15 @@ use crate::ast::{DefaultValue, Field};
 
 /// The code of one field.
 pub(crate) struct FieldCode {
-    /// A statement in `to_box`.
+    /// A statement in `write_to`.
     pub(crate) write: TokenStream,
-    /// An expression in `from_box`: the field, or none and an `error`.
+    /// An expression in `read_from`: the field, or none and an `error`.
     pub(crate) read: TokenStream,
     /// A statement that reads the field when another one could not be read.
     pub(crate) read_on: TokenStream,
 }
 
-/// Expands `field`; `place` is an expression that refers to it in `to_box`.
+/// Expands `field`; `place` is an expression that refers to it in `write_to`.
 pub(crate) fn expand(field: &Field<'_>, place: &TokenStream, krate: &Path) -> FieldCode {
     match &field.with {
         _ if field.flatten => flattened(field, place, krate),
@@ -86,7 +86,7 @@ fn flattened_option(inner: &Type, place: &TokenStream, krate: &Path) -> FieldCod
     let read = no_block(&quote_spanned! {span=>
         if #arguments::any_in(input) {
             ::core::option::Option::map(
-                #krate::__private::or_error(#arguments::from_box(input, proto), &mut error),
+                #krate::__private::or_error(#arguments::read_from(input, proto), &mut error),
                 ::core::option::Option::Some,
             )
         } else {
@@ -96,13 +96,13 @@ fn flattened_option(inner: &Type, place: &TokenStream, krate: &Path) -> FieldCod
     FieldCode {
         write: quote_spanned! {span=>
             if let ::core::option::Option::Some(group) = #place {
-                #arguments::to_box(group, out, proto)?;
+                #arguments::write_to(group, out, proto)?;
             }
         },
         read,
         read_on: quote_spanned! {span=>
             if #arguments::any_in(input) {
-                ::core::mem::drop(#arguments::from_box(input, proto));
+                ::core::mem::drop(#arguments::read_from(input, proto));
             }
         },
     }
@@ -116,12 +116,12 @@ fn flattened(field: &Field<'_>, place: &TokenStream, krate: &Path) -> FieldCode 
     let span = span_of(ty);
     let arguments = quote_spanned!(span=> <#ty as #krate::__private::Arguments>);
     FieldCode {
-        write: quote_spanned!(span=> #arguments::to_box(#place, out, proto)?;),
+        write: quote_spanned!(span=> #arguments::write_to(#place, out, proto)?;),
         read: quote_spanned! {span=>
-            #krate::__private::or_error(#arguments::from_box(input, proto), &mut error)
+            #krate::__private::or_error(#arguments::read_from(input, proto), &mut error)
         },
         read_on: quote_spanned! {span=>
-            ::core::mem::drop(#arguments::from_box(input, proto));
+            ::core::mem::drop(#arguments::read_from(input, proto));
         },
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct FieldsCode {
     /// What writes them, in their order on the wire.
     pub(crate) writes: Vec<Write>,
     /// What reads them, and returns what they make.
-    pub(crate) from_box: TokenStream,
+    pub(crate) read_from: TokenStream,
 }
 
 /// A statement that writes a field.
@@ -52,8 +52,8 @@ pub(crate) fn of_fields(
     let writes = writes.collect();
     let span = Span::mixed_site();
     if fields.is_empty() {
-        let from_box = quote_spanned!(span=> ::core::result::Result::Ok(#made { #(#skipped,)* }));
-        return FieldsCode { writes, from_box };
+        let read_from = quote_spanned!(span=> ::core::result::Result::Ok(#made { #(#skipped,)* }));
+        return FieldsCode { writes, read_from };
     }
     let reads = code.iter().map(|FieldCode { read, .. }| read);
     let members = fields.iter().map(|(field, _)| &field.member);
@@ -75,7 +75,7 @@ pub(crate) fn of_fields(
         (0..fields.len()).map(|index| Ident::new(&format!("field_{index}"), span)).collect();
     let indices = (0..fields.len()).map(Literal::usize_unsuffixed);
     let label = Lifetime::new("'fields", span);
-    let from_box = quote_spanned! {span=>
+    let read_from = quote_spanned! {span=>
         let mut error = ::core::option::Option::None;
         let failed = #label: {
             #(let ::core::option::Option::Some(#values) = #reads else {
@@ -88,5 +88,5 @@ pub(crate) fn of_fields(
         };
         #krate::__private::read_on(#rest, failed, error, input, proto)
     };
-    FieldsCode { writes, from_box }
+    FieldsCode { writes, read_from }
 }

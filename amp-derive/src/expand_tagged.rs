@@ -27,10 +27,10 @@ pub(crate) fn arguments(
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let strict =
         strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
-    let (others, names, to_box, from_box) = match bodies {
+    let (others, names, write_to, read_from) = match bodies {
         Bodies::Working => {
             let schema = expand_schema::of_tagged(item, tag, krate);
-            let (to_box, from_box) = bodies_of(item, tag, krate);
+            let (write_to, read_from) = bodies_of(item, tag, krate);
             let fields = item.fields().filter(|field| !field.skip);
             let fields = fields.map(|field| expand_field::is_in(field, krate));
             let others = quote_spanned! {span=>
@@ -41,7 +41,7 @@ pub(crate) fn arguments(
                 #schema
             };
             let names = expand_names::of_tagged(item, generics, tag, krate);
-            (Some(others), names, to_box, from_box)
+            (Some(others), names, write_to, read_from)
         }
         Bodies::Stubs => {
             let stub = quote_spanned!(span=> ::core::unreachable!());
@@ -57,21 +57,21 @@ pub(crate) fn arguments(
             #strict
             #names
 
-            fn to_box(
+            fn write_to(
                 &self,
                 out: &mut #krate::__private::BoxWriter<'_>,
                 proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<(), #krate::__private::EncodeError> {
                 #check_within
-                #to_box
+                #write_to
             }
 
-            fn from_box(
+            fn read_from(
                 input: &mut #krate::__private::BoxReader<'_>,
                 proto: &mut #krate::__private::Proto<'_>,
             ) -> ::core::result::Result<Self, #krate::__private::DecodeError> {
                 #check_within
-                #from_box
+                #read_from
             }
 
             #others
@@ -81,17 +81,17 @@ pub(crate) fn arguments(
     }
 }
 
-/// Returns the bodies of `to_box` and `from_box`.
+/// Returns the bodies of `write_to` and `read_from`.
 fn bodies_of(item: &TaggedEnum<'_>, tag: &LitStr, krate: &Path) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site();
     let variants = item.variants.iter().map(|variant| of_variant(variant, tag, krate));
     let (writes, reads): (Vec<_>, Vec<_>) = variants.unzip();
     let expected = expand_choice::expected(item.variants.iter().map(|variant| &variant.choice));
-    let to_box = quote_spanned! {span=>
+    let write_to = quote_spanned! {span=>
         match self { #(#writes)* }
         ::core::result::Result::Ok(())
     };
-    let from_box = quote_spanned! {span=>
+    let read_from = quote_spanned! {span=>
         let ::core::option::Option::Some(tag) = #krate::__private::BoxReader::take(input, #tag)
         else {
             return ::core::result::Result::Err(
@@ -105,7 +105,7 @@ fn bodies_of(item: &TaggedEnum<'_>, tag: &LitStr, krate: &Path) -> (TokenStream,
             ),
         }
     };
-    (to_box, from_box)
+    (write_to, read_from)
 }
 
 /// Returns the arms that write and read one variant.
@@ -122,7 +122,7 @@ fn of_variant(variant: &Tagged<'_>, tag: &LitStr, krate: &Path) -> (TokenStream,
     let referred = fields.iter().zip(&places);
     let referred = referred.map(|(field, place)| (field, quote_spanned!(span=> #place)));
     let made = quote_spanned!(span=> Self::#ident);
-    let FieldsCode { mut writes, from_box } = of_fields(referred.collect(), &made, krate);
+    let FieldsCode { mut writes, read_from } = of_fields(referred.collect(), &made, krate);
 
     let code = quote_spanned! {span=>
         #krate::__private::BoxWriter::put_with::<#krate::__private::EncodeError>(
@@ -141,6 +141,6 @@ fn of_variant(variant: &Tagged<'_>, tag: &LitStr, krate: &Path) -> (TokenStream,
     let writes = writes.iter().map(|write| &write.code);
     (
         quote_spanned!(span=> #pattern => { #(#writes)* }),
-        quote_spanned!(span=> #text => { #from_box }),
+        quote_spanned!(span=> #text => { #read_from }),
     )
 }

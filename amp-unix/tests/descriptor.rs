@@ -150,14 +150,14 @@ fn dynamic_values_have_the_same_descriptors() {
             lists: (0..lists).map(|n| (0..n).map(|_| file()).collect()).collect(),
         };
         let (mut typed, mut dynamic) = (Loopback::new(), Loopback::new());
-        let bytes = typed.boxed(|out, proto| Arguments::to_box(&files, out, proto));
+        let bytes = typed.boxed(|out, proto| Arguments::write_to(&files, out, proto));
         let tags = typed.tags();
         // A box ends with a key of no bytes.
         let mut whole = Bytes::from([&bytes[..], b"\0\0"].concat());
         let ampbox = AmpBox::parse(&mut whole, BoxLimits::default()).unwrap();
         let values = typed
-            .with(|proto| Values::from_box(&schema, &mut BoxReader::new(&ampbox), proto).unwrap());
-        let again = dynamic.boxed(|out, proto| values.to_box(&schema, out, proto));
+            .with(|proto| Values::read_from(&schema, &mut BoxReader::new(&ampbox), proto).unwrap());
+        let again = dynamic.boxed(|out, proto| values.write_to(&schema, out, proto));
         assert_eq!((again, dynamic.tags()), (bytes, tags), "{shape}");
     }
 }

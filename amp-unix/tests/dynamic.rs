@@ -72,7 +72,7 @@ fn proxy_of(to: Peer, schema: &Arc<Schema>) -> Responders {
     Responders::new(())
         .fallback_with(
             move |command, input, proto| {
-                Values::from_box(&part(&reads, command, false), input, proto)
+                Values::read_from(&part(&reads, command, false), input, proto)
             },
             move |call: ReceivedCall<Values>| {
                 let (to, schema) = (to.clone(), calls.clone());
@@ -91,7 +91,7 @@ fn proxy_of(to: Peer, schema: &Arc<Schema>) -> Responders {
         .fallback_switch_with(
             |command| command == b"Leave",
             move |command, input, proto| {
-                Values::from_box(&part(&switches, command, false), input, proto)
+                Values::read_from(&part(&switches, command, false), input, proto)
             },
             move |call: ReceivedCall<Values>| {
                 let (to, arguments) = (asked.clone(), part(&asked_by, &call.command, false));
@@ -168,7 +168,7 @@ fn descriptors_go_both_ways_by_a_schema_alone() {
         let leave: Values = [("file", file(4))].into_iter().collect();
         let schema = &schema.command("Leave").unwrap().arguments;
         let switch = peer
-            .switch_protocol_by_name_with("Leave", |out, proto| leave.to_box(schema, out, proto));
+            .switch_protocol_by_name_with("Leave", |out, proto| leave.write_to(schema, out, proto));
         let mut stream = switch.await.unwrap();
         assert_eq!(reached.recv().await.unwrap(), "left 4");
         let mut read = String::new();

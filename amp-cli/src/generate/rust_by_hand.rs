@@ -127,12 +127,12 @@ fn arguments(name: &str, wire_type: &WireType) -> String {
 pub struct {name}(pub AmpBox);
 
 impl Arguments for {name} {{
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {{
-        self.0.to_box(out, proto)
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {{
+        self.0.write_to(out, proto)
     }}
 
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {{
-        AmpBox::from_box(input, proto).map(Self)
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {{
+        AmpBox::read_from(input, proto).map(Self)
     }}
 
     fn schema(_: &mut WireTypes) -> BoxSchema {{

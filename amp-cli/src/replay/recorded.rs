@@ -182,7 +182,7 @@ impl Body {
         if let Some(schema) = schema
             && has_descriptors(schema)
         {
-            let values = Values::from_box(schema, input, proto)?;
+            let values = Values::read_from(schema, input, proto)?;
             json = Some(descriptors::json(&values));
         }
         Ok(Self { pairs, json, hidden: Vec::new() })

@@ -111,7 +111,7 @@ impl Schemas {
         let mut arrived = arrived;
         let mut proto = Proto::new(&mut arrived, &PeerAddress::Unknown, &self.extensions)
             .with_decoded_bytes(DECODED_BYTES);
-        match Values::from_box(schema, &mut BoxReader::new(ampbox), &mut proto) {
+        match Values::read_from(schema, &mut BoxReader::new(ampbox), &mut proto) {
             Ok(mut values) => {
                 let hidden = hidden.take_out(&mut values);
                 Understood { values, hidden, problem: None }

@@ -9,20 +9,20 @@ use crate::boxes::{AmpBox, BoxLimits, Value, ValueWriter};
 ///
 /// # Errors
 ///
-/// As [`Arguments::to_box`], and when two arguments have one key.
+/// As [`Arguments::write_to`], and when two arguments have one key.
 pub fn write_box<T: Arguments>(
     item: &T,
     proto: &mut Proto<'_>,
     out: &mut ValueWriter<'_>,
 ) -> Result<(), EncodeError> {
-    out.put_box(|out| proto.nested(|proto| item.to_box(out, proto)))
+    out.put_box(|out| proto.nested(|proto| item.write_to(out, proto)))
 }
 
 /// Reads a value that is one box and nothing behind it.
 ///
 /// # Errors
 ///
-/// As [`Arguments::from_box`], and when the value is not one box.
+/// As [`Arguments::read_from`], and when the value is not one box.
 pub fn read_box<T: Arguments>(value: Value<'_>, proto: &mut Proto<'_>) -> Result<T, DecodeError> {
     let mut bytes = value.to_bytes();
     let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())
@@ -53,7 +53,7 @@ pub fn write_amp_list<'a, T: Arguments + 'a>(
 ///
 /// # Errors
 ///
-/// As [`Arguments::from_box`], and when a box is malformed or cut short; the error says which
+/// As [`Arguments::read_from`], and when a box is malformed or cut short; the error says which
 /// item it is.
 pub fn read_amp_list<T: Arguments>(
     value: Value<'_>,
@@ -67,7 +67,7 @@ pub fn read_amp_list<T: Arguments>(
     }
     read_boxes(value, proto, paid, T::STRICT, |input, proto, refused| {
         // In few places at a time: it may be large, and the list inside of another one.
-        match T::from_box(input, proto) {
+        match T::read_from(input, proto) {
             Ok(item) if !refused => items.push(item),
             Ok(_) => {}
             Err(error) => return Err(error),

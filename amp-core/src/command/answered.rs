@@ -41,12 +41,12 @@ impl<C: Arguments> Arguments for Answered<C> {
     const STRICT: bool = C::STRICT;
     const NAMES: &'static Names = C::NAMES;
 
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
-        self.0.to_box(out, proto)
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+        self.0.write_to(out, proto)
     }
 
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-        C::from_box(input, proto).map(Self)
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        C::read_from(input, proto).map(Self)
     }
 
     fn any_in(input: &BoxReader<'_>) -> bool {

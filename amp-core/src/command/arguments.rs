@@ -51,14 +51,14 @@ pub trait Arguments: Sized {
     /// # Errors
     ///
     /// When a value cannot be written; the error names its argument.
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError>;
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError>;
 
     /// Reads each argument from the box.
     ///
     /// # Errors
     ///
     /// When an argument is missing or its value is not what it must be; the error names it.
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError>;
 
     /// Returns whether any of the arguments is in a box, which decides what an `Option` of them is that is
     /// flattened into others. Unless this is implemented, as the derive does, all of them are taken to be
@@ -79,13 +79,13 @@ pub trait Arguments: Sized {
     ///
     /// # Errors
     ///
-    /// As [`to_box`](Arguments::to_box), where an argument needs a connection, and when the box is
+    /// As [`write_to`](Arguments::write_to), where an argument needs a connection, and when the box is
     /// over the default [`BoxLimits`]: [`decode`](Arguments::decode) would refuse it.
     fn encode(&self) -> Result<Bytes, EncodeError> {
         let mut body = Scratch::new();
         let Body { pairs, .. } = &mut *body;
         let mut writer = BoxWriter::new(pairs);
-        Proto::detached(|proto| self.to_box(&mut writer, proto))?;
+        Proto::detached(|proto| self.write_to(&mut writer, proto))?;
         let count = writer.pairs();
         writer.end()?;
         BoxLimits::default().check(pairs.len(), count)?;
@@ -101,7 +101,7 @@ pub trait Arguments: Sized {
     ///
     /// # Errors
     ///
-    /// As [`from_box`](Arguments::from_box), and when the bytes are not one box within the
+    /// As [`read_from`](Arguments::read_from), and when the bytes are not one box within the
     /// default [`BoxLimits`].
     fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
         Self::decode_within(bytes, usize::MAX)
@@ -129,16 +129,16 @@ pub(crate) fn read_arguments<T: Arguments>(
     ampbox: &AmpBox,
     proto: &mut Proto<'_>,
 ) -> Result<T, DecodeError> {
-    read_keys(ampbox, proto, T::STRICT, T::from_box)
+    read_keys(ampbox, proto, T::STRICT, T::read_from)
 }
 
 /// No arguments at all.
 impl Arguments for () {
-    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(())
     }
 
@@ -149,11 +149,11 @@ impl Arguments for () {
 
 /// Any arguments, as they are on the wire.
 impl Arguments for AmpBox {
-    fn to_box(&self, out: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
         Ok(out.put_box(self)?)
     }
 
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         proto.leave_values();
         let mut all = input.take_all().clone();
         for key in keys::RESERVED {

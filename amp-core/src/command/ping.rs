@@ -12,11 +12,11 @@ use crate::schema::{BoxSchema, WireTypes};
 pub struct Ping;
 
 impl Arguments for Ping {
-    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 

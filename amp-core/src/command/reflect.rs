@@ -29,11 +29,11 @@ impl Reflected {
 }
 
 impl Arguments for Reflect {
-    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 
@@ -44,11 +44,11 @@ impl Arguments for Reflect {
 
 /// The text may be longer than one value.
 impl Arguments for Reflected {
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         Continued(std::borrow::Cow::Borrowed(&*self.schema)).to_box(KEY, out, proto)
     }
 
-    fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Continued::from_box(KEY, input, proto).map(|Continued(schema)| Self { schema })
     }
 

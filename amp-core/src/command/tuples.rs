@@ -17,7 +17,7 @@ macro_rules! tuples {
         impl<$($element: Argument),*> Arguments for ($($element,)*) {
             const NAMES: &'static Names = &Names { own: &[$($key),*], ..*Names::UNKNOWN };
 
-            fn to_box(
+            fn write_to(
                 &self,
                 out: &mut BoxWriter<'_>,
                 proto: &mut Proto<'_>,
@@ -27,7 +27,7 @@ macro_rules! tuples {
             }
 
             /// All are read before the first failure counts: they may name attachments.
-            fn from_box(
+            fn read_from(
                 input: &mut BoxReader<'_>,
                 proto: &mut Proto<'_>,
             ) -> Result<Self, DecodeError> {

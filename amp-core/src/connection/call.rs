@@ -114,7 +114,7 @@ impl<C: Command> Future for Call<C> {
             ready!(exchange.poll_room(cx, name)).map_err(CallError::widen)?;
             if let Some(taken) = command.take() {
                 exchange
-                    .queue(cx.waker().clone(), name, |out, proto| taken.to_box(out, proto))
+                    .queue(cx.waker().clone(), name, |out, proto| taken.write_to(out, proto))
                     .map_err(CallError::widen)?;
                 return exchange.poll_queued(cx).map(|error| Err(error.widen()));
             }
@@ -190,7 +190,7 @@ impl fmt::Debug for NamedCall {
 
 /// Returns the pairs of an answer, without the protocol's own keys.
 pub(super) fn without_own_keys(ampbox: &AmpBox) -> Result<AmpBox, DecodeError> {
-    Proto::detached(|proto| AmpBox::from_box(&mut BoxReader::new(ampbox), proto))
+    Proto::detached(|proto| AmpBox::read_from(&mut BoxReader::new(ampbox), proto))
 }
 
 /// Whether a command's name fits into a value.

@@ -152,7 +152,7 @@ impl<C: OneWay> Future for Notification<C> {
         ready!(queueing.poll_room(cx, name))?;
         // There is a command until it is over. It is dropped where nothing is locked.
         let Some(command) = command.take() else { return Poll::Pending };
-        Poll::Ready(queueing.queue(name, |out, proto| command.to_box(out, proto)))
+        Poll::Ready(queueing.queue(name, |out, proto| command.write_to(out, proto)))
     }
 }
 

@@ -33,7 +33,7 @@ type MakePing = Box<dyn FnOnce(&Shared) -> Result<Ping<Waker>, EncodeError> + Se
 impl Pinger {
     pub(super) fn new<C: Command>(command: C, every: Duration, timeout: Duration) -> Self {
         let make = move |shared: &Shared| {
-            let mut encoded = shared.encode(|out, proto| command.to_box(out, proto))?;
+            let mut encoded = shared.encode(|out, proto| command.write_to(out, proto))?;
             if !encoded.body.attachments.is_empty() || encoded.take_carried().is_some() {
                 // It is sent again and again, and those can be sent but once.
                 return Err(

@@ -154,7 +154,7 @@ struct Asking<'a> {
 impl<T, E> Asks<'static, T, E> {
     fn typed<C: ProtocolSwitch>(peer: &Peer, command: C, follow: fn(Peer) -> Follows<T>) -> Self {
         const { check_switch::<C>() };
-        let write: Write<'_> = Box::new(move |out, proto| command.to_box(out, proto));
+        let write: Write<'_> = Box::new(move |out, proto| command.write_to(out, proto));
         let exchange = Exchange::new(peer.clone(), true, None);
         Self::new(exchange, Bytes::from_static(C::NAME.as_bytes()), write, follow)
     }

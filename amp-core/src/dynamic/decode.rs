@@ -24,9 +24,9 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// As [`Arguments::from_box`](crate::Arguments::from_box), and when the schema is strict and does not
+    /// As [`Arguments::read_from`](crate::Arguments::read_from), and when the schema is strict and does not
     /// have a key; the error names the place.
-    pub fn from_box(
+    pub fn read_from(
         schema: &BoxSchema,
         input: &mut BoxReader<'_>,
         proto: &mut Proto<'_>,
@@ -45,7 +45,7 @@ impl Values {
     pub fn reading(
         schema: impl Borrow<BoxSchema>,
     ) -> impl Fn(&mut BoxReader<'_>, &mut Proto<'_>) -> Result<Self, DecodeError> {
-        move |input, proto| Self::from_box(schema.borrow(), input, proto)
+        move |input, proto| Self::read_from(schema.borrow(), input, proto)
     }
 
     /// Reads what [`encode`](Values::encode) has written: one box and nothing behind it.
@@ -55,7 +55,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// As [`from_box`](Values::from_box), and when the bytes are not one box within the default
+    /// As [`read_from`](Values::read_from), and when the bytes are not one box within the default
     /// [`BoxLimits`].
     pub fn decode(schema: &BoxSchema, bytes: Bytes) -> Result<Self, DecodeError> {
         Self::decode_within(schema, bytes, usize::MAX)
@@ -85,7 +85,9 @@ impl Values {
         ampbox: &AmpBox,
         proto: &mut Proto<'_>,
     ) -> Result<Self, DecodeError> {
-        read_keys(ampbox, proto, schema.strict, |input, proto| Self::from_box(schema, input, proto))
+        read_keys(ampbox, proto, schema.strict, |input, proto| {
+            Self::read_from(schema, input, proto)
+        })
     }
 }
 

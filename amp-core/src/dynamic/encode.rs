@@ -25,8 +25,8 @@ impl Values {
     /// # Errors
     ///
     /// When a value is missing, is not declared, or is not of the type that the schema has, and as
-    /// [`Arguments::to_box`](crate::Arguments::to_box); the error names the place.
-    pub fn to_box(
+    /// [`Arguments::write_to`](crate::Arguments::write_to); the error names the place.
+    pub fn write_to(
         &self,
         schema: &BoxSchema,
         out: &mut BoxWriter<'_>,
@@ -41,7 +41,7 @@ impl Values {
         self,
         schema: impl Borrow<BoxSchema>,
     ) -> impl Fn(&mut BoxWriter<'_>, &mut Proto<'_>) -> Result<(), EncodeError> {
-        move |out, proto| self.to_box(schema.borrow(), out, proto)
+        move |out, proto| self.write_to(schema.borrow(), out, proto)
     }
 
     /// Returns the values as one box on the wire: see
@@ -49,12 +49,12 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// As [`to_box`](Values::to_box), where a value needs a connection, and when the box is over the
+    /// As [`write_to`](Values::write_to), where a value needs a connection, and when the box is over the
     /// default [`BoxLimits`].
     pub fn encode(&self, schema: &BoxSchema) -> Result<Bytes, EncodeError> {
         let mut bytes = BytesMut::new();
         let mut writer = BoxWriter::new(&mut bytes);
-        Proto::detached(|proto| self.to_box(schema, &mut writer, proto))?;
+        Proto::detached(|proto| self.write_to(schema, &mut writer, proto))?;
         let count = writer.pairs();
         writer.end()?;
         BoxLimits::default().check(bytes.len(), count)?;

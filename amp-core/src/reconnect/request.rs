@@ -21,7 +21,7 @@ impl Request {
         Self {
             command: Bytes::from_static(C::NAME.as_bytes()),
             typed: true,
-            write: Box::new(move |out, proto| command.to_box(out, proto)),
+            write: Box::new(move |out, proto| command.write_to(out, proto)),
             written: false,
         }
     }

@@ -90,7 +90,7 @@ impl ReceivedCall {
                 Ok(out.put_box(&self.arguments)?)
             };
             let answer = if self.requires_answer {
-                to.call_by_name_with(&self.command, write, AmpBox::from_box).await
+                to.call_by_name_with(&self.command, write, AmpBox::read_from).await
             } else {
                 to.notify_by_name_with(&self.command, write).await.map(|()| AmpBox::new())
             };

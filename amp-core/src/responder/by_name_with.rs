@@ -34,7 +34,7 @@ impl<S: Send + Sync + 'static> Responders<S> {
     ///     Responders::new(()).respond_by_name_with(
     ///         "Echo",
     ///         move |_, input, proto| {
-    ///             Values::from_box(&schema.command("Echo").unwrap().arguments, input, proto)
+    ///             Values::read_from(&schema.command("Echo").unwrap().arguments, input, proto)
     ///         },
     ///         move |call| {
     ///             let response = echo.response.clone();

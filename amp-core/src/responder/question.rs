@@ -271,7 +271,7 @@ impl Asked {
     }
 
     pub(crate) fn answer(&mut self, response: &impl Arguments) {
-        self.answer_with(|out, proto| response.to_box(out, proto), &mut None);
+        self.answer_with(|out, proto| response.write_to(out, proto), &mut None);
     }
 
     /// Answers, and runs `after` once the answer has been written, which counts with `len` bytes of
@@ -285,7 +285,7 @@ impl Asked {
         let shared = self.peer.shared();
         let mut after = Some(following(shared, len + self.decoded, self.number, after));
         // One that is left is dropped with nothing locked.
-        let answered = self.answer_with(|out, proto| response.to_box(out, proto), &mut after);
+        let answered = self.answer_with(|out, proto| response.write_to(out, proto), &mut after);
         if answered
             && self.tag.is_none()
             && let Some(after) = after

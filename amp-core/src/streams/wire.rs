@@ -149,7 +149,7 @@ pub(super) fn tell(peer: &Peer, command: &str, number: u64, window: Option<Windo
 /// Says that a stream has ended whose sink there is not.
 pub(super) fn tell_dropped(peer: &Peer, number: u64) {
     let end = Ending { number, end: End::Dropped, most: 0 };
-    tell_with(peer, END, |out, proto| end.to_box(out, proto));
+    tell_with(peer, END, |out, proto| end.write_to(out, proto));
 }
 
 fn tell_with(
@@ -191,7 +191,7 @@ pub(super) struct Ending {
 }
 
 impl Arguments for Items {
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         // In the order of their keys, or all would be copied to sort them.
         match &self.content {
             Content::List(items) => items.to_box(LIST, out, proto)?,
@@ -200,7 +200,7 @@ impl Arguments for Items {
         self.number.to_box(STREAM, out, proto)
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Err(DecodeError::custom("it is read by its stream"))
     }
 }
@@ -213,7 +213,7 @@ impl Command for Items {
 }
 
 impl Arguments for Ending {
-    fn to_box(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
         if let End::Failed(error) = &self.end {
             out.put(CODE.as_bytes(), &error.code[..error.code.len().min(MAX_CODE).min(self.most)])?;
             let description = cut_text(&error.description, MAX_DESCRIPTION.min(self.most));
@@ -228,7 +228,7 @@ impl Arguments for Ending {
         self.number.to_box(STREAM, out, proto)
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Err(DecodeError::custom("it is read by its stream"))
     }
 }

@@ -117,7 +117,7 @@ fn sent(act: impl FnOnce(&mut Core<()>) -> Result<(), BoxError>) -> Result<Bytes
 pub(super) fn body_of(arguments: &impl Arguments) -> Result<Body, EncodeError> {
     let mut body = Body::default();
     let mut writer = body.writer();
-    Proto::detached(|proto| arguments.to_box(&mut writer, proto))?;
+    Proto::detached(|proto| arguments.write_to(&mut writer, proto))?;
     writer.finish()?;
     Ok(body)
 }

@@ -334,16 +334,19 @@ mod tests {
     struct Put(AmpBox);
 
     impl Arguments for Put {
-        fn to_box(
+        fn write_to(
             &self,
             out: &mut BoxWriter<'_>,
             proto: &mut Proto<'_>,
         ) -> Result<(), EncodeError> {
-            self.0.to_box(out, proto)
+            self.0.write_to(out, proto)
         }
 
-        fn from_box(input: &mut BoxReader<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-            AmpBox::from_box(input, proto).map(Self)
+        fn read_from(
+            input: &mut BoxReader<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<Self, DecodeError> {
+            AmpBox::read_from(input, proto).map(Self)
         }
     }
 
@@ -449,11 +452,11 @@ ask Put: one
     struct Other;
 
     impl Arguments for Other {
-        fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+        fn write_to(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
             Ok(())
         }
 
-        fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+        fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
             Ok(Self)
         }
     }

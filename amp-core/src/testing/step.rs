@@ -90,7 +90,7 @@ pub(super) fn shown(call: &IncomingCall) -> String {
 }
 
 pub(super) fn without_reserved(ampbox: &AmpBox) -> AmpBox {
-    let read = |proto: &mut Proto<'_>| AmpBox::from_box(&mut BoxReader::new(ampbox), proto);
+    let read = |proto: &mut Proto<'_>| AmpBox::read_from(&mut BoxReader::new(ampbox), proto);
     // Any box can be read as one.
     Proto::detached(read).unwrap_or_default()
 }

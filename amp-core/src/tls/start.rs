@@ -36,11 +36,11 @@ use crate::schema::{BoxSchema, WireTypes};
 pub struct StartTls;
 
 impl Arguments for StartTls {
-    fn to_box(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
+    fn write_to(&self, _: &mut BoxWriter<'_>, _: &mut Proto<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
 
-    fn from_box(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
+    fn read_from(_: &mut BoxReader<'_>, _: &mut Proto<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 

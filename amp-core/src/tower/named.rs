@@ -47,7 +47,7 @@ impl NamedRequest {
         const NO_LIMITS: BoxLimits = BoxLimits { max_bytes: usize::MAX, max_pairs: usize::MAX };
         let mut bytes = BytesMut::new();
         let mut writer = BoxWriter::new(&mut bytes);
-        Proto::detached(|proto| command.to_box(&mut writer, proto))?;
+        Proto::detached(|proto| command.write_to(&mut writer, proto))?;
         writer.end()?;
         let arguments = AmpBox::parse(&mut bytes.freeze(), NO_LIMITS)?;
         let command = Bytes::from_static(C::NAME.as_bytes());
