@@ -244,7 +244,7 @@ async fn over_a_connection() -> Result<(), Box<dyn Error>> {
     let Err(error) = peer.call_remote(report(f64::NAN)).await else {
         return Err("a temperature that is no number should not be sent".into());
     };
-    let error = amp_core::Report(&error);
+    let error = amp_core::Report::new(&error);
     println!("refused when written: {error}");
     assert_eq!(
         error.to_string(),

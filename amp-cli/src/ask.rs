@@ -212,5 +212,5 @@ pub(crate) fn not_in_time(timeout: Duration) -> Failure {
 
 /// Why a call has failed, other than by an answer.
 pub(crate) fn failure_of(error: &CallError) -> Failure {
-    Failure::new(exit::of_error(error), Report(error))
+    Failure::new(exit::of_error(error), Report::new(error))
 }

@@ -159,7 +159,7 @@ impl Calls {
         };
         let name = String::from_utf8_lossy(command);
         let why = match known {
-            None => Report(&error).to_string(),
+            None => Report::new(&error).to_string(),
             Some(known) => self.hidden.and_secrets_of(Some(known)).misfit(&error, &known.arguments),
         };
         tell(format_args!("a call of {name:?} does not fit the schema: {why}"));

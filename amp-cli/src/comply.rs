@@ -55,7 +55,7 @@ pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
     // Said once here rather than in every line.
     if let Err(error) = connect() {
         let how = if tls.at_once(&address)?.is_some() { " by TLS" } else { "" };
-        tell(format_args!("cannot connect to {address}{how}: {}", Report(&error)));
+        tell(format_args!("cannot connect to {address}{how}: {}", Report::new(&error)));
         return Ok(ExitCode::from(exit::NO_CONNECTION));
     }
     let standard = match options.differences {

@@ -139,7 +139,7 @@ impl Connecting {
             Some(name) => on_route(connection, name),
         });
         let connection = connection.map_err(|error| {
-            let error = Report(&error);
+            let error = Report::new(&error);
             Failure::new(exit::NO_CONNECTION, format!("cannot connect to {address}: {error}"))
         })?;
         let connection = match log {
@@ -176,5 +176,5 @@ pub(crate) fn on_route(connection: Connection, name: &str) -> io::Result<Connect
 }
 
 fn not_started(error: &CallError) -> Failure {
-    Failure::new(exit::NO_CONNECTION, format!("TLS was not started: {}", Report(error)))
+    Failure::new(exit::NO_CONNECTION, format!("TLS was not started: {}", Report::new(error)))
 }

@@ -249,7 +249,7 @@ impl Hidden {
         if self.has(name) || self.around(schema).contains(name) {
             format!("argument {}: a hidden value does not fit", error.argument())
         } else {
-            Report(error).to_string()
+            Report::new(error).to_string()
         }
     }
 }

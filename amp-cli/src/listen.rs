@@ -46,7 +46,7 @@ async fn run(options: &Listen, mut target: Target) -> Result<ExitCode, Failure> 
     };
     let ended = async {
         let reason = peer.closed().await;
-        Failure::new(exit::ENDED, Report(&reason))
+        Failure::new(exit::ENDED, Report::new(&reason))
     };
     tokio::select! {
         // What was received is printed before anything else counts.

@@ -46,7 +46,7 @@ impl Listening {
             }
         };
         bound.map_err(|error| {
-            let error = Report(&error);
+            let error = Report::new(&error);
             Failure::new(exit::NO_CONNECTION, format!("cannot listen on {address}: {error}"))
         })
     }

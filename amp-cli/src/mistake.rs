@@ -41,7 +41,7 @@ impl From<JsonError> for Mistake {
 
 impl From<EncodeError> for Mistake {
     fn from(error: EncodeError) -> Self {
-        Self { place: error.argument().to_owned(), what: Report(error.kind()).to_string() }
+        Self { place: error.argument().to_owned(), what: Report::new(error.kind()).to_string() }
     }
 }
 

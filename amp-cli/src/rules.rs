@@ -516,7 +516,7 @@ async fn run(
     let call = format!("{{\"command\": {name}, \"arguments\": {arguments}}}\n");
     let printed = match programs::printed(words, call).await {
         Ok(printed) => printed,
-        Err(error) => return failed(format_args!("{}: {}", words[0], Report(&error))),
+        Err(error) => return failed(format_args!("{}: {}", words[0], Report::new(&error))),
     };
     let wrong =
         |what: &dyn std::fmt::Display| failed(format_args!("{} has printed: {what}", words[0]));

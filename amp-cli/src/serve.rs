@@ -132,13 +132,13 @@ async fn serve_one(
     role: Option<Role>,
     route: Option<&str>,
 ) -> Result<(), String> {
-    let told = |error: &io::Error| Report(error).to_string();
+    let told = |error: &io::Error| Report::new(error).to_string();
     let connection = match role {
         None => stream.connection().map_err(|error| told(&error))?,
         Some(Role::Server(config)) => {
             let (stream, address) = stream.into_bytes();
             let shaken = tls::server(stream, config).await;
-            shaken.map_err(|error| Report(&error).to_string())?.peer_address(address)
+            shaken.map_err(|error| Report::new(&error).to_string())?.peer_address(address)
         }
         Some(_) => return Err("a server has the server's side of TLS".to_owned()),
     };

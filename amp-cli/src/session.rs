@@ -34,7 +34,7 @@ async fn run(mut target: Target) -> Result<ExitCode, Failure> {
             // A peer that has answered all of them may go.
             biased;
             line = lines.next_segment() => line,
-            reason = peer.closed() => return Err(Failure::new(exit::ENDED, Report(&reason))),
+            reason = peer.closed() => return Err(Failure::new(exit::ENDED, Report::new(&reason))),
         };
         let line = line.map_err(|error| {
             Failure::new(exit::NOT_USED, format!("cannot read standard input: {error}"))

@@ -57,7 +57,7 @@ impl Stream {
         let (stream, address) = self.into_bytes();
         let failed = |error: io::Error| {
             let said = match error.downcast::<rustls::Error>() {
-                Ok(error) => Report(&TlsError::Handshake(error)).to_string(),
+                Ok(error) => Report::new(&TlsError::Handshake(error)).to_string(),
                 Err(error) => format!("the TLS handshake failed: {error}"),
             };
             Failure::new(exit::NO_CONNECTION, said)
@@ -164,9 +164,9 @@ pub(crate) async fn connect(
         }
     };
     if let Ok(connected) = timeout(within, connecting).await {
-        return connected.map_err(|error| none(&Report(&error)));
+        return connected.map_err(|error| none(&Report::new(&error)));
     }
-    let why = last.map(|error| format!(": {}", Report(&error))).unwrap_or_default();
+    let why = last.map(|error| format!(": {}", Report::new(&error))).unwrap_or_default();
     Err(none(&format!("no connection within {within:?}{why}")))
 }
 

@@ -167,20 +167,20 @@ impl Tls {
         }
         let wrong = |error| {
             let option = if self.key.is_some() { "--cert and --key" } else { "--cert" };
-            Mistake::new(format!("{option}: {}", Report(&error)))
+            Mistake::new(format!("{option}: {}", Report::new(&error)))
         };
         Identity::from_pem(pem).map(Some).map_err(wrong)
     }
 
     fn wrong(&self, error: &TlsConfigError) -> Mistake {
         let cert = self.cert.as_deref().unwrap_or(Path::new("")).display();
-        Mistake::new(format!("--cert {cert}: {}", Report(error)))
+        Mistake::new(format!("--cert {cert}: {}", Report::new(error)))
     }
 }
 
 fn authorities(ca: &Path) -> Result<Authorities, Mistake> {
     Authorities::from_pem(read("--ca", ca)?)
-        .map_err(|error| Mistake::new(format!("--ca {}: {}", ca.display(), Report(&error))))
+        .map_err(|error| Mistake::new(format!("--ca {}: {}", ca.display(), Report::new(&error))))
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>, Mistake> {

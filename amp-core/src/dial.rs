@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let text =
             "no address answers: 192.0.2.1:1: connection refused; [2001:db8::1]:1: timed out";
-        assert_eq!(Report(&error).to_string(), text);
+        assert_eq!(Report::new(&error).to_string(), text);
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).unwrap();
         assert_eq!(cause.kind(), io::ErrorKind::TimedOut);
         let (connected, _) = dial(&[(v4(1), refused)]).await;

@@ -14,10 +14,17 @@ use std::fmt::{self, Write};
 ///
 /// let error = CallError::<NoError>::Closed(CloseReason::Peer);
 /// assert_eq!(error.to_string(), "the connection is closed");
-/// assert_eq!(Report(&error).to_string(), "the connection is closed: closed by the peer");
+/// assert_eq!(Report::new(&error).to_string(), "the connection is closed: closed by the peer");
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Report<'a>(pub &'a (dyn Error + 'static));
+pub struct Report<'a>(&'a (dyn Error + 'static));
+
+impl<'a> Report<'a> {
+    /// Creates a report of an error.
+    pub fn new(error: &'a (dyn Error + 'static)) -> Self {
+        Self(error)
+    }
+}
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

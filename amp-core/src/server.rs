@@ -427,10 +427,10 @@ impl<L: Listener> Settings<L> {
                     makes_way = false;
                 }
                 Err(error) if concerns_one_connection(&error) => {
-                    tracing::debug!(error = %Report(&error), "a connection was lost before it was accepted");
+                    tracing::debug!(error = %Report::new(&error), "a connection was lost before it was accepted");
                 }
                 Err(error) => {
-                    let error = Report(&error);
+                    let error = Report::new(&error);
                     restrained!(refusals, warn, "cannot accept a connection", %error, pause = ?next_pause);
                     pause = Some(Box::pin(tokio::time::sleep(next_pause)));
                     next_pause = (next_pause * 2).min(ACCEPT_AGAIN_MAX);

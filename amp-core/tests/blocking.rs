@@ -101,7 +101,7 @@ fn errors_are_typed_where_they_are_declared() {
     assert!(client.call_remote(SUM).unwrap_err().is_unhandled());
     let error = client.call_remote(SUM).unwrap_err();
     assert_eq!(
-        amp_core::Report(&error).to_string(),
+        amp_core::Report::new(&error).to_string(),
         "the answer cannot be read: argument total: \"x\" is not an Integer"
     );
     assert!(client.call_remote(SUM).is_ok(), "the connection has gone on");
@@ -438,12 +438,12 @@ fn what_is_over_the_limits_is_never_sent() {
     ] {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
         let message = format!("a box of at least {len} bytes is over the limit of 100");
-        let error = amp_core::Report(&error).to_string();
+        let error = amp_core::Report::new(&error).to_string();
         assert!(error.ends_with(&message), "{error}");
     }
     let error = client.call_by_name("A", ["a", "b", "c"].map(|key| (key, ""))).unwrap_err();
     assert!(
-        amp_core::Report(&error)
+        amp_core::Report::new(&error)
             .to_string()
             .ends_with("a box of at least 5 pairs is over the limit of 4")
     );

@@ -149,7 +149,7 @@ async fn an_argument_that_does_not_fit_fails_one_call_and_sends_nothing() {
     let error = peer.call_by_name("A", [("text", &long)]).await.unwrap_err();
     let message = "the call cannot be written: the value of \"text\" has 65536 bytes, over the \
                    limit of 65535: `Numbered` and `Continued` spread one over several keys";
-    assert_eq!(amp_core::Report(&error).to_string(), message);
+    assert_eq!(amp_core::Report::new(&error).to_string(), message);
     for key in ["", "_ask", "_command", &"k".repeat(256)] {
         let error = peer.call_by_name("A", [(key, "")]).await.unwrap_err();
         assert!(matches!(error, CallError::Encode(_)), "{error}");

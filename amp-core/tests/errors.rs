@@ -243,7 +243,7 @@ fn errors_of_clients_can_be_made_without_one() {
     let kind = NotConnectedKind::TooManyWaiting { limit: 2 };
     let error = CallError::<NoError>::from(NotConnected::new(kind));
     assert_eq!(
-        Report(&error).to_string(),
+        Report::new(&error).to_string(),
         "not connected, and 2 calls wait for it already, which is the limit"
     );
     assert!(!error.is_closed() && error.is_safe_to_retry());
@@ -379,7 +379,7 @@ async fn no_error_repeats_what_its_source_says() {
 #[tokio::test]
 async fn a_report_says_everything_once_on_one_line() {
     for error in all().await {
-        let report = Report(&*error).to_string();
+        let report = Report::new(&*error).to_string();
         let mut error: Option<&dyn Error> = Some(&*error);
         while let Some(part) = error {
             assert_eq!(report.matches(&part.to_string()).count(), 1, "{report}: {part}");
@@ -392,13 +392,13 @@ async fn a_report_says_everything_once_on_one_line() {
     let expected = "the connection could not be made ready: the connection is closed: TLS could \
                     not be started: the stream broke during the TLS handshake: the shelf is empty: \
                     the van broke down";
-    assert_eq!(Report(&lost).to_string(), expected);
+    assert_eq!(Report::new(&lost).to_string(), expected);
 }
 
 #[tokio::test]
 async fn no_error_says_what_a_peer_wrote_as_it_is() {
     for error in all().await {
-        let report = Report(&*error).to_string();
+        let report = Report::new(&*error).to_string();
         assert!(!report.contains(char::is_control), "{report:?}");
     }
 }
@@ -411,7 +411,7 @@ fn what_a_peer_wrote_is_escaped_where_it_is_displayed() {
     assert_eq!(remote.to_string(), format!("the peer answered {shown}: {shown}"));
     assert_eq!(remote.description, text);
     let call: CallError = CallError::Remote(remote);
-    assert_eq!(Report(&call).to_string(), format!("the peer answered {shown}: {shown}"));
+    assert_eq!(Report::new(&call).to_string(), format!("the peer answered {shown}: {shown}"));
     let failed = CloseReason::Failed { command: Some("Sum".into()), code: text.into() };
     assert_eq!(failed.to_string(), format!("closed after Sum failed with {shown}"));
     let command = Some(format!("{text}{}", "x".repeat(1000)).into());
@@ -422,7 +422,7 @@ fn what_a_peer_wrote_is_escaped_where_it_is_displayed() {
     );
     assert_eq!(PeerAddress::Name(text.into()).to_string(), shown);
     let of_user = DecodeError::custom(text);
-    assert_eq!(Report(&of_user).to_string(), shown);
+    assert_eq!(Report::new(&of_user).to_string(), shown);
     let panicked = ConnectError::Panicked { text: text.into() };
     let expected = format!("the connection was not made ready: a panic: {shown}");
     assert_eq!(panicked.to_string(), expected);
@@ -447,6 +447,6 @@ async fn whoever_speaks_another_protocol_is_told_apart() {
         drop(there);
         let error = call.await.unwrap().unwrap_err();
         let expected = format!("the connection is closed: not AMP: it begins with {named}");
-        assert_eq!(Report(&error).to_string(), expected);
+        assert_eq!(Report::new(&error).to_string(), expected);
     }
 }

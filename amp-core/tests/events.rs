@@ -532,7 +532,7 @@ async fn a_proxy_does_not_say_what_an_answer_has_that_cannot_be_read() {
         Proto::detached(|proto| u8::from_string_proto(Value::from(&b"hunter2"[..]), proto))
             .unwrap_err()
     };
-    assert!(amp_core::Report(&read()).to_string().contains("hunter2"));
+    assert!(amp_core::Report::new(&read()).to_string().contains("hunter2"));
     let proxy = Responders::new(()).fallback(move |call: ReceivedCall| async move {
         Err::<AmpBox, _>(call.handed_on(CallError::Decode(read())))
     });

@@ -268,7 +268,7 @@ async fn a_box_over_a_limit_ends_the_connection_with_its_name() {
         assert_eq!(peer.closed().await.to_string(), message);
         let error = call.await.unwrap();
         let expected = format!("the connection is closed: {message}");
-        assert_eq!(Report(&error).to_string(), expected);
+        assert_eq!(Report::new(&error).to_string(), expected);
     }
 }
 

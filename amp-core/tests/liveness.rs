@@ -74,7 +74,7 @@ async fn a_silent_peer_is_given_up_and_every_call_fails_for_that_reason() {
     assert!(matches!(reason, CloseReason::Idle { after } if after == 10 * SECOND), "{reason}");
     for call in calls {
         let message = "the connection is closed: nothing was received for 10s";
-        assert_eq!(amp_core::Report(&call.await.unwrap()).to_string(), message);
+        assert_eq!(amp_core::Report::new(&call.await.unwrap()).to_string(), message);
     }
     drop(script);
     assert_eq!(peer.closed().await.to_string(), "nothing was received for 10s");

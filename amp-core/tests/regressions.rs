@@ -148,5 +148,5 @@ async fn a_transport_that_takes_nothing_ends_the_connection() {
     let limits = Limits::default().close_timeout(Duration::ZERO);
     let peer = Connection::with_transport(full).limits(limits).spawn();
     let error = peer.call_by_name("A", numbered(1)).await.unwrap_err();
-    assert_eq!(amp_core::Report(&error).to_string(), "the connection is closed: write zero");
+    assert_eq!(amp_core::Report::new(&error).to_string(), "the connection is closed: write zero");
 }

@@ -165,7 +165,7 @@ async fn a_handshake_that_fails_fails_all_calls_for_that_reason() {
         let CallError::Closed(reason) = error else { panic!("{error:?}") };
         assert!(matches!(tls_error(&reason), TlsError::Handshake(_)), "{reason:?}");
     }
-    let reason = amp_core::Report(&near.closed().await).to_string();
+    let reason = amp_core::Report::new(&near.closed().await).to_string();
     assert!(reason.starts_with("TLS could not be started: "), "{reason}");
 }
 

@@ -215,7 +215,7 @@ async fn answers_that_wait_for_a_switch_are_limited() {
     support::settled().await;
     assert!(peer.is_closed());
     let message = "the connection is closed: the connection went over the limit of 10000 bytes waiting to be sent";
-    assert_eq!(amp_core::Report(&switch.await.unwrap().unwrap_err()).to_string(), message);
+    assert_eq!(amp_core::Report::new(&switch.await.unwrap().unwrap_err()).to_string(), message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,7 +271,7 @@ async fn two_sides_that_ask_at_once_are_both_told() {
     script.send(&ask("1", "False")).await;
     let error = switch.await.unwrap().unwrap_err();
     let message = "the connection is closed: both sides ask for a protocol switch at once";
-    assert_eq!(amp_core::Report(&error).to_string(), message);
+    assert_eq!(amp_core::Report::new(&error).to_string(), message);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn a_call_over_the_limits_is_never_sent() {
 
     let refused = |error: CallError, message: &str| {
         assert!(matches!(error, CallError::Encode(_)), "{error}");
-        let error = amp_core::Report(&error).to_string();
+        let error = amp_core::Report::new(&error).to_string();
         assert!(error.contains(message), "{error}");
     };
     let message = "a box of at least 201 bytes is over the limit of 200";
@@ -128,13 +128,13 @@ async fn a_value_over_the_default_limits_costs_one_call() {
     let near = Connection::new(near).spawn();
     let error = near.notify(Large(18 << 20)).await.unwrap_err();
     assert!(matches!(error, CallError::Encode(_)), "{error}");
-    let error = amp_core::Report(&error).to_string();
+    let error = amp_core::Report::new(&error).to_string();
     assert!(error.ends_with("is over the limit of 17825792"), "{error}");
     near.notify(Large(1 << 20)).await.unwrap();
     near.call_by_name("Echo", numbered(1)).await.unwrap();
 
     let error = Large(18 << 20).encode().unwrap_err();
-    let error = amp_core::Report(&error).to_string();
+    let error = amp_core::Report::new(&error).to_string();
     assert!(error.ends_with("is over the limit of 17825792"), "{error}");
     assert!(Large(16 << 20).encode().is_ok());
 }

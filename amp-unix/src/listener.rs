@@ -203,7 +203,7 @@ impl UnixSocketListener {
                 matches!(admitted, Ok(true))
             }
             Err(error) => {
-                restrained!(self.refusals, warn, "a client was not admitted", error = %Report(&error), path);
+                restrained!(self.refusals, warn, "a client was not admitted", error = %Report::new(&error), path);
                 false
             }
         }

@@ -71,7 +71,7 @@ async fn a_backlog_that_stays_full_is_an_error_that_names_the_path() {
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     let expected =
         format!("cannot connect to {}: its backlog has been full for 10s", path.display());
-    assert_eq!(Report(&error).to_string(), expected);
+    assert_eq!(Report::new(&error).to_string(), expected);
     assert!((10..11).contains(&began.elapsed().as_secs()));
 }
 

@@ -154,7 +154,10 @@ async fn a_path_with_a_nul_byte_inside_is_refused() {
     let path = folder.path().join("a\0b");
     let error = UnixSocketListener::bind(&path).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    assert!(Report(&error).to_string().ends_with("a path cannot contain a NUL byte"), "{error}");
+    assert!(
+        Report::new(&error).to_string().ends_with("a path cannot contain a NUL byte"),
+        "{error}"
+    );
     let error = amp_unix::connect(&path).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -174,7 +177,7 @@ async fn the_error_of_the_system_is_the_cause_of_one_that_names_the_path() {
         assert_eq!(error.to_string(), expected);
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         assert_eq!(cause.unwrap().raw_os_error(), Some(nix::libc::ENOENT));
-        let all = Report(&error).to_string();
+        let all = Report::new(&error).to_string();
         assert_eq!(all, format!("{expected}: No such file or directory (os error 2)"));
     }
 }

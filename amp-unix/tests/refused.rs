@@ -66,7 +66,7 @@ fn assert_not_sent(result: Result<(), CallError>) {
     let error = result.unwrap_err();
     assert!(matches!(error, CallError::NotSent(_)) && error.is_safe_to_retry(), "{error:?}");
     let expected = "the call was not sent: no file descriptor can be sent to the peer: ";
-    assert!(Report(&error).to_string().starts_with(expected), "{}", Report(&error));
+    assert!(Report::new(&error).to_string().starts_with(expected), "{}", Report::new(&error));
 }
 
 fn assert_answer_not_sent(result: Result<(), CallError>) {

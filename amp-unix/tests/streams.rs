@@ -264,7 +264,9 @@ async fn an_item_that_the_transport_does_not_carry() {
     let (mut sink, files) = StreamOf::pair();
     let call = tokio::spawn(peer.call_remote(Pass { files }));
     let error = sink.send(Descriptor::from(tagged(1))).await.unwrap_err();
-    assert!(amp_core::Report(&error).to_string().contains("cannot be sent over this transport"));
+    assert!(
+        amp_core::Report::new(&error).to_string().contains("cannot be sent over this transport")
+    );
     drop(sink);
     call.await.unwrap().unwrap();
 }

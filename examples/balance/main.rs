@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("balance: {}", amp_core::Report(&*error));
+            eprintln!("balance: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

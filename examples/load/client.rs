@@ -57,7 +57,7 @@ async fn connect(address: &Address, connections: usize) -> Result<Vec<Peer>, Any
     let mut peers = Vec::with_capacity(connections);
     for number in 1..=connections {
         let connection = connection(address).await.map_err(|error| {
-            let error = amp_core::Report(&error);
+            let error = amp_core::Report::new(&error);
             match number {
                 1 => format!("{error}; is the server running? Start it with: load serve {address}"),
                 _ => format!("connection {number} of {connections}: {error}"),

@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     match run(action) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("load: {}", amp_core::Report(&*error));
+            eprintln!("load: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

@@ -162,7 +162,7 @@ pub(crate) fn explain(error: AnyError, work: Work) -> AnyError {
     }
     format!(
         "{}; the server has to answer the command of --work {}: see commands.rs",
-        amp_core::Report(&*error),
+        amp_core::Report::new(&*error),
         work.name()
     )
     .into()

@@ -106,7 +106,7 @@ async fn serve(listener: TcpListener, secret: Arc<Secret>, deadline: Duration) -
                 Ok(peer) => {
                     tokio::spawn(async move { peer.closed().await });
                 }
-                Err(error) => println!("server: {}", Report(&error)),
+                Err(error) => println!("server: {}", Report::new(&error)),
             }
             io::Result::Ok(())
         });

@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("privsep: {}", amp_core::Report(&*error));
+            eprintln!("privsep: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

@@ -16,7 +16,7 @@ use crate::server::{sum, temporary_file};
 
 pub(crate) async fn run(address: &Address) -> Result<(), AnyError> {
     let connection = connect(address).await.map_err(|error| {
-        let error = Report(&error);
+        let error = Report::new(&error);
         format!("{error}; is the server running? Start it with: quickstart serve {address}")
     })?;
     // The client answers as well: the server calls it back.
@@ -125,7 +125,7 @@ async fn refused_descriptor(peer: &Peer) -> Result<(), AnyError> {
             Ok(())
         }
         Err(error) => {
-            Err(format!("ConcatenateFiles should fail otherwise: {}", Report(&error)).into())
+            Err(format!("ConcatenateFiles should fail otherwise: {}", Report::new(&error)).into())
         }
         Ok(_) => Err("ConcatenateFiles should fail over TCP".into()),
     }

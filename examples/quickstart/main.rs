@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("quickstart: {}", amp_core::Report(&*error));
+            eprintln!("quickstart: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

@@ -148,7 +148,7 @@ async fn call(server: watch::Receiver<Option<Peer>>, tally: watch::Sender<Tally>
         match checked_sum(&server, n).await {
             Ok(pid) => tally.send_modify(|tally| *tally.answered.entry(pid).or_default() += 1),
             Err(error) => {
-                let error = Report(&*error).to_string();
+                let error = Report::new(&*error).to_string();
                 tally.send_modify(|tally| *tally.failed.entry(error).or_default() += 1);
                 return;
             }

@@ -81,7 +81,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("socket_handoff: {}", amp_core::Report(&*error));
+            eprintln!("socket_handoff: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

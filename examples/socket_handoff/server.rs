@@ -42,7 +42,7 @@ pub(crate) async fn start(address: &str, control: &Path) -> Result<(), AnyError>
 pub(crate) async fn take_over(control: &Path) -> Result<(), AnyError> {
     let predecessor = amp_unix::connect(control)
         .await
-        .map_err(|error| format!("no server to take over from: {}", Report(&error)))?;
+        .map_err(|error| format!("no server to take over from: {}", Report::new(&error)))?;
     let predecessor = predecessor.call_timeout(PATIENCE).spawn();
     let sockets = predecessor.call_remote(HandOver {}).await?;
     serve(sockets, Some(predecessor)).await

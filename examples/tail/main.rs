@@ -91,7 +91,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tail: {}", Report(&*error));
+            eprintln!("tail: {}", Report::new(&*error));
             ExitCode::FAILURE
         }
     }

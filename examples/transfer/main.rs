@@ -165,7 +165,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("transfer: {}", Report(&*error));
+            eprintln!("transfer: {}", Report::new(&*error));
             ExitCode::FAILURE
         }
     }

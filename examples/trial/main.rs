@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("trial: {}", amp_core::Report(&*error));
+            eprintln!("trial: {}", amp_core::Report::new(&*error));
             ExitCode::FAILURE
         }
     }

@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
     match timeout(DEADLINE, run()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("twisted_descriptors: {}", Report(&*error));
+            eprintln!("twisted_descriptors: {}", Report::new(&*error));
             ExitCode::FAILURE
         }
         Err(_) => {

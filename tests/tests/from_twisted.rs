@@ -232,7 +232,7 @@ fn shown<T: fmt::Debug, E: std::error::Error + 'static>(
     result: Result<T, CallError<E>>,
 ) -> (&'static str, String) {
     let error = result.unwrap_err();
-    let said = Report(&error).to_string();
+    let said = Report::new(&error).to_string();
     let kind = match error {
         CallError::Command(_) => "`CallError::Command`",
         CallError::Remote(error) if error.is_unknown() => "`CallError::Remote`, `is_unknown`",

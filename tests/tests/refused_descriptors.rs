@@ -85,7 +85,7 @@ fn assert_not_sent(result: Result<(), CallError>) {
     let CallError::Encode(encode) = &error else { panic!("{error:?}") };
     assert!(matches!(encode.kind(), EncodeErrorKind::NotCarried { .. }), "{error:?}");
     assert_eq!(encode.argument(), "file");
-    let message = amp_core::Report(&error).to_string();
+    let message = amp_core::Report::new(&error).to_string();
     assert!(message.contains("a file descriptor cannot be sent over this transport"), "{message}");
 }
 
@@ -95,7 +95,7 @@ fn assert_not_received(result: Result<File, CallError>) {
     assert!(matches!(decode.kind(), DecodeErrorKind::NotCarried { .. }), "{error:?}");
     assert_eq!(decode.argument(), "file");
     let expected = "a file descriptor cannot be received over this transport";
-    assert!(amp_core::Report(&error).to_string().contains(expected), "{error}");
+    assert!(amp_core::Report::new(&error).to_string().contains(expected), "{error}");
 }
 
 fn assert_unknown<T: Debug>(result: Result<T, CallError>) {
@@ -300,7 +300,7 @@ fn an_io_uring_fails_its_call_alone() {
             assert!(matches!(error, CallError::NotSent(_)), "{error:?}");
             let expected = "the call was not sent: the kernel does not send this file descriptor: \
                             Invalid argument (os error 22)";
-            assert_eq!(Report(&error).to_string(), expected);
+            assert_eq!(Report::new(&error).to_string(), expected);
         };
         for _ in 0..3 {
             refused(passing(ring.clone()).await);

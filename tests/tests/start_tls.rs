@@ -85,7 +85,10 @@ async fn ours_does_not_trust_another_certificate() {
     let peer = server.address().connect().await.unwrap().spawn();
     let error = peer.start_tls(StartTls, Certificate::new().client()).await.unwrap_err();
     assert!(error.is_closed(), "{error}");
-    assert!(amp_core::Report(&error).to_string().contains("TLS could not be started"), "{error}");
+    assert!(
+        amp_core::Report::new(&error).to_string().contains("TLS could not be started"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -217,7 +217,7 @@ async fn answers_are_boxes_too() {
     let peer = connect(UnknownKeys::Ignore, UnknownKeys::Reject);
     let error = peer.call_remote(Short { total: 1, more: 2 }).await.unwrap_err();
     assert_eq!(
-        amp_core::Report(&error).to_string(),
+        amp_core::Report::new(&error).to_string(),
         "the answer cannot be read: the key \"more\" is unknown"
     );
 }

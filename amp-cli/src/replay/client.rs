@@ -151,7 +151,7 @@ impl Again {
         let (peer, command) = (self.peer.clone(), exchange.command.clone());
         if !exchange.requires_answer {
             let sent = peer.notify_by_name_with(&command, write).await;
-            return sent.map(|()| None).map_err(|error| Report(&error).to_string());
+            return sent.map(|()| None).map_err(|error| Report::new(&error).to_string());
         }
         let response = known.map(|known| known.response.clone());
         Ok(Some(tokio::spawn(async move {
@@ -196,7 +196,7 @@ impl Again {
                 let why = hidden.misfit(&error, &response_of(known));
                 Some(format!("the answer cannot be read: {why}"))
             }
-            Err(error) => Some(Report(&error).to_string()),
+            Err(error) => Some(Report::new(&error).to_string()),
         }
     }
 }

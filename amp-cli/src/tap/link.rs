@@ -37,7 +37,7 @@ impl Link {
         let mut view = self.view.borrow_mut();
         for (from, passed) in [(Side::Client, there), (Side::Server, back)] {
             if let Err(error) = passed {
-                let what = format!("from the {}: {}", from.name(), Report(&error));
+                let what = format!("from the {}: {}", from.name(), Report::new(&error));
                 view.note(self.number, &what);
             }
         }

@@ -131,7 +131,7 @@ impl Conversation {
                     let ampbox = ampbox.expect("the end of a box within the limits was found");
                     see(self.look_at(schemas, from, &ampbox, raw, at));
                 }
-                Err(error) => self.over = Some(Report(&error).to_string()),
+                Err(error) => self.over = Some(Report::new(&error).to_string()),
             }
         }
         for spoken in [&mut self.client, &mut self.server] {

@@ -27,7 +27,7 @@ impl Shared {
         match *note {
             Note::TakenBack { boxes, error, reference } => {
                 let (boxes, failures) = (boxes.len(), &self.settings.failures);
-                restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report(error));
+                restrained!(failures, warn, "attachments were refused", boxes, %reference, error = %Report::new(error));
             }
             Note::Unwanted { ignored, unanswerable } => {
                 log_unanswerable(unanswerable);
@@ -37,7 +37,7 @@ impl Shared {
             }
             Note::Dropped(calls) => self.log_dropped(calls),
             Note::NotPinged { ref error, first } => {
-                let error = Report(error);
+                let error = Report::new(error);
                 if first {
                     restrained!(UNSENT, warn, "a ping cannot be sent", %error);
                 } else {

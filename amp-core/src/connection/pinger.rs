@@ -56,7 +56,7 @@ impl Watching {
         let pings = pinger.and_then(|Pinger { pings, make }| match make(shared) {
             Ok(ping) => Some((pings, ping)),
             Err(error) => {
-                restrained!(UNSENT, warn, "a ping cannot be sent", error = %Report(&error));
+                restrained!(UNSENT, warn, "a ping cannot be sent", error = %Report::new(&error));
                 None
             }
         });

@@ -105,7 +105,7 @@ impl Supervisor {
             attempt = attempt.saturating_add(1);
             let wait = self.waits.next();
             let address = self.shown_address();
-            tracing::debug!(address, attempt, ?wait, cause = %Report(&lost), "not connected");
+            tracing::debug!(address, attempt, ?wait, cause = %Report::new(&lost), "not connected");
             while drivers.try_join_next().is_some() {}
             let until = later(wait);
             state.publish(State::Waiting { attempt, until, cause: lost.clone() });

@@ -128,7 +128,7 @@ impl<A> ReceivedCall<A> {
             CallError::Decode(_) => "the answer of the backend cannot be read",
             _ => "the call could not be passed on",
         };
-        let (command, error) = (Shortened::new(&self.command), Report(&error));
+        let (command, error) = (Shortened::new(&self.command), Report::new(&error));
         let failures = &self.peer.shared().settings.failures;
         restrained!(failures, warn, "passing on a call failed", %command, %error);
         RemoteError::new(UNKNOWN, text)

@@ -398,7 +398,7 @@ impl Asked {
                 self.watch.end(Outcome::Answered, None);
             }
             Err((_, why)) => {
-                self.fail_undeclared(&Undeclared::Switch(Report(&why).to_string()));
+                self.fail_undeclared(&Undeclared::Switch(Report::new(&why).to_string()));
             }
         }
     }
@@ -416,7 +416,7 @@ impl Asked {
                 && !whole.is::<E>()
             {
                 // The errors around it are said nowhere else.
-                let (command, error) = (self.command(), Report(&**whole));
+                let (command, error) = (self.command(), Report::new(&**whole));
                 tracing::debug!(%command, %error, "a call failed as declared");
             }
             self.fail(error);
@@ -541,11 +541,11 @@ impl Drop for Asked {
 /// Why a call failed in a way that its command does not declare.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Undeclared {
-    #[error("{}", Report(.0))]
+    #[error("{}", Report::new(.0))]
     Decode(DecodeError),
-    #[error("the response cannot be written: {}", Report(.0))]
+    #[error("the response cannot be written: {}", Report::new(.0))]
     Encode(EncodeError),
-    #[error("{}", Report(&**.0))]
+    #[error("{}", Report::new(&**.0))]
     Responder(BoxedError),
     #[error("the protocol switch cannot be made: {0}")]
     Switch(String),

@@ -316,7 +316,7 @@ impl RouterDriver {
             let stalled = { self.shared.lock().table.stall(route, ampbox.encoded_len()) };
             let Some((ended, error, wakers)) = stalled else { return };
             // A peer stalls as many as it opens.
-            restrained!(STALLED, warn, "a route has ended", error = %Report(&error));
+            restrained!(STALLED, warn, "a route has ended", error = %Report::new(&error));
             wakers.into_iter().flatten().for_each(Waker::wake);
             if ended != route {
                 held = self.deliver(ampbox).map(|(_, ampbox)| ampbox);
@@ -474,7 +474,7 @@ impl RouterDriver {
         };
         receiving.into_iter().chain(sending).for_each(Waker::wake);
         self.shared.ended.notify_waiters();
-        tracing::debug!(reason = %Report(&reason), "a routed connection has ended");
+        tracing::debug!(reason = %Report::new(&reason), "a routed connection has ended");
         reason
     }
 }

@@ -229,7 +229,7 @@ impl<T> Receiving<T> {
 
     /// The peer has done what it may not, which costs it the stream and nothing else.
     fn break_off(&self, mut question: Question, error: StreamError) {
-        tracing::debug!(error = %Report(&error), "a stream was broken off");
+        tracing::debug!(error = %Report::new(&error), "a stream was broken off");
         if question.requires_answer() {
             question.fail_with(BAD_ITEM, &error.to_string());
         } else {

@@ -140,10 +140,10 @@ impl Actor {
         loop {
             let (boxes, decoded) = self.inbound.decode(true);
             let shown = boxes.first().map(|ampbox| format!("{ampbox:?}"));
-            decoded.map_err(|error| format!("no box came: {}", Report(&error)))?;
+            decoded.map_err(|error| format!("no box came: {}", Report::new(&error)))?;
             if let Some(shown) = shown {
                 let (sorted, handled) = self.inbound.sort(&mut self.core, false);
-                handled.map_err(|error| Report(&error).to_string())?;
+                handled.map_err(|error| Report::new(&error).to_string())?;
                 self.inbound.callers.clear();
                 if sorted.ignored > 0 {
                     return Err(format!("an answer came to no call: {shown}"));

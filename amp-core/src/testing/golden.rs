@@ -93,8 +93,9 @@ impl Golden {
     #[track_caller]
     pub fn ask<C: Command>(self, title: &str, command: &C) -> Self {
         self.with(&format!("ask {}: {title}", C::NAME), ask_box(command), |bytes| {
-            let command = read_ask_box::<C>(bytes).map_err(|error| Report(&error).to_string())?;
-            ask_box(&command).map_err(|error| Report(&error).to_string())
+            let command =
+                read_ask_box::<C>(bytes).map_err(|error| Report::new(&error).to_string())?;
+            ask_box(&command).map_err(|error| Report::new(&error).to_string())
         })
     }
 
@@ -107,8 +108,8 @@ impl Golden {
     pub fn answer<C: Command>(self, title: &str, response: &C::Response) -> Self {
         self.with(&format!("answer {}: {title}", C::NAME), answer_box::<C>(response), |bytes| {
             let response =
-                read_answer_box::<C>(bytes).map_err(|error| Report(&error).to_string())?;
-            answer_box::<C>(&response).map_err(|error| Report(&error).to_string())
+                read_answer_box::<C>(bytes).map_err(|error| Report::new(&error).to_string())?;
+            answer_box::<C>(&response).map_err(|error| Report::new(&error).to_string())
         })
     }
 
@@ -123,7 +124,7 @@ impl Golden {
         self.with(&title, Ok(error_box::<C>(error)), |bytes| match read_answer_box::<C>(bytes) {
             Err(CallError::Command(error)) => Ok(error_box::<C>(&error)),
             Err(error) => {
-                Err(format!("not an error that the command declares: {}", Report(&error)))
+                Err(format!("not an error that the command declares: {}", Report::new(&error)))
             }
             Ok(_) => Err("not an error".to_owned()),
         })
@@ -137,8 +138,8 @@ impl Golden {
         rewrite: fn(Bytes) -> Result<Bytes, String>,
     ) -> Self {
         let title = title.replace(['\n', '#'], " ").trim().to_owned();
-        let bytes =
-            bytes.unwrap_or_else(|error| panic!("{title:?} cannot be written: {}", Report(&error)));
+        let bytes = bytes
+            .unwrap_or_else(|error| panic!("{title:?} cannot be written: {}", Report::new(&error)));
         let is_new = self.vectors.iter().all(|vector| vector.title != title);
         assert!(is_new, "there are two vectors {title:?}");
         self.vectors.push(Vector { title, bytes, rewrite });

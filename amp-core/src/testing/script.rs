@@ -356,7 +356,7 @@ fn box_of(name: &str, arguments: &impl Arguments) -> AmpBox {
     let mut bytes = written(name, arguments.encode());
     match AmpBox::parse(&mut bytes, BoxLimits::default()) {
         Ok(ampbox) => ampbox,
-        Err(error) => panic!("{name} is over the limits of a box: {}", Report(&error)),
+        Err(error) => panic!("{name} is over the limits of a box: {}", Report::new(&error)),
     }
 }
 
@@ -364,13 +364,15 @@ fn box_of(name: &str, arguments: &impl Arguments) -> AmpBox {
 fn written<T>(name: &str, encoded: Result<T, EncodeError>) -> T {
     match encoded {
         Ok(encoded) => encoded,
-        Err(error) => panic!("{name} cannot be written without a connection: {}", Report(&error)),
+        Err(error) => {
+            panic!("{name} cannot be written without a connection: {}", Report::new(&error))
+        }
     }
 }
 
 fn read<C: Command>(arguments: &AmpBox) -> Result<C, String> {
     Proto::detached_within(LEAST, |proto| read_arguments(arguments, proto))
-        .map_err(|error| format!("cannot be read: {}", Report(&error)))
+        .map_err(|error| format!("cannot be read: {}", Report::new(&error)))
 }
 
 fn failed(error: &RemoteError) -> String {

@@ -106,7 +106,7 @@ impl<L: AcceptStream> Listener for TlsListener<L> {
                     Ok(None) => {}
                     // A verifier or resolver of the user's has panicked.
                     Err(error) => {
-                        let error = Report(&error);
+                        let error = Report::new(&error);
                         restrained!(self.panics, error, "a TLS handshake failed", %error);
                     }
                 },
@@ -141,7 +141,7 @@ where
     match handshake(stream, Role::Server(config), timeout).await {
         Ok(shaken) => Some(connection(shaken, address)),
         Err(error) => {
-            tracing::debug!(peer = %address, error = %Report(&error), "a TLS handshake failed");
+            tracing::debug!(peer = %address, error = %Report::new(&error), "a TLS handshake failed");
             None
         }
     }

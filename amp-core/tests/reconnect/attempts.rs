@@ -66,7 +66,7 @@ async fn a_hook_that_fails_closes_its_connection() {
     match client.state() {
         State::Waiting { attempt: 2, cause: error @ ConnectError::Hook(_), .. } => {
             assert_eq!(
-                amp_core::Report(&error).to_string(),
+                amp_core::Report::new(&error).to_string(),
                 "the connection could not be made ready: no login"
             );
         }

@@ -21,13 +21,13 @@ async fn without_a_connection_a_call_fails_at_once_and_says_why() {
     let error = not_connected(client.call_remote(Once { n: 1 }).await);
     let text = "not connected to far:1: attempt 2 is in 500.0ms: \
                 the connection was not ready within 5s";
-    assert_eq!(amp_core::Report(&error).to_string(), text);
+    assert_eq!(amp_core::Report::new(&error).to_string(), text);
 
     tokio::time::sleep(SECOND).await;
     assert_eq!(net.attempts(), 2);
     let error = not_connected(client.call_by_name("Once", [("n", "1")]).await);
     let text = "not connected to far:1: attempt 3 is in 1.5s: cannot connect: connection refused";
-    assert_eq!(amp_core::Report(&error).to_string(), text);
+    assert_eq!(amp_core::Report::new(&error).to_string(), text);
     let cause = error.source().expect("a cause");
     assert_eq!(cause.source().expect("its cause").to_string(), "connection refused");
 }
@@ -58,7 +58,7 @@ async fn waiting_ends_with_the_time_of_the_call() {
     assert_eq!(error.kind(), NotConnectedKind::Waited { after: 2 * SECOND });
     let text = "not connected to far:1 within 2s: attempt 3 is in 1.0s: \
                 cannot connect: connection refused";
-    assert_eq!(amp_core::Report(&error).to_string(), text);
+    assert_eq!(amp_core::Report::new(&error).to_string(), text);
 
     // Of three seconds one goes by without a connection, and two without an answer.
     let call = client.call_remote(Once { n: 2 }).timeout(3 * SECOND);
@@ -79,7 +79,7 @@ async fn so_many_calls_wait_and_no_more() {
     assert_eq!(error.kind(), NotConnectedKind::TooManyWaiting { limit: 2 });
     let text = "not connected to far:1, and 2 calls wait for it already, which is the limit: \
                 attempt 2 is in 1.0s: cannot connect: connection refused";
-    assert_eq!(amp_core::Report(&error).to_string(), text);
+    assert_eq!(amp_core::Report::new(&error).to_string(), text);
 
     // One that gives up leaves its place.
     second.abort();

@@ -46,7 +46,7 @@ async fn closing_ends_every_route_with_the_same_reason() {
     assert!(matches!(far.closed().await, CloseReason::Peer));
     let error = near.bind("late").unwrap_err();
     assert_eq!(
-        Report(&error).to_string(),
+        Report::new(&error).to_string(),
         "the connection that the routes share is closed: closed by this side"
     );
     // What was bound before hears of it as well.

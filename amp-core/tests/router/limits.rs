@@ -103,7 +103,7 @@ async fn a_connection_over_a_route_sends_no_box_over_the_limit_of_the_router() {
     let peer = echo_over(&near, "echo");
     let error = peer.notify_by_name("A", [("a", "x".repeat(101))]).await.unwrap_err();
     let expected = "a box of at least 121 bytes is over the limit of 100";
-    assert!(amp_core::Report(&error).to_string().ends_with(expected), "{error}");
+    assert!(amp_core::Report::new(&error).to_string().ends_with(expected), "{error}");
     expect_echo(&peer, 1).await;
 }
 

@@ -186,7 +186,7 @@ async fn a_route_carries_boxes_and_nothing_else() {
     let sent = poll_fn(|cx| route.as_mut().poll_send(cx, &slices, &mut VecDeque::new())).await;
     let expected = "a route carries boxes and nothing else: not AMP: it begins with \
                     \"\\x16\\x03\\x01\", as TLS does";
-    assert_eq!(Report(&sent.unwrap_err()).to_string(), expected);
+    assert_eq!(Report::new(&sent.unwrap_err()).to_string(), expected);
 }
 
 /// Counts itself until it is dropped.

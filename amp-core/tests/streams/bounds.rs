@@ -28,7 +28,7 @@ async fn there_are_no_more_streams_than_may_be() {
     let error = ours.call_remote(Upload { items }).await.unwrap_err();
     let message = "the call cannot be written: argument items: there are 3 streams, which is the limit \
                    (`Limits::streams`)";
-    assert_eq!(Report(&error).to_string(), message);
+    assert_eq!(Report::new(&error).to_string(), message);
     assert!(matches!(sink.stopped().await, SinkError::NotSent));
     drop(streams.recv().await.unwrap());
     raw.call("Upload", &[("items", "6")]).await.unwrap();

@@ -65,7 +65,7 @@ async fn what_was_sent_comes_before_how_it_ends() {
                 assert_eq!(error.declared::<JobError>(), Some(JobError::OutOfPaper));
             }
             error @ StreamError::Failed(_) => {
-                assert!(Report(&error).to_string().ends_with(failed.unwrap()));
+                assert!(Report::new(&error).to_string().ends_with(failed.unwrap()));
             }
             other => panic!("{other}"),
         }
@@ -340,7 +340,7 @@ async fn an_end_is_sent_once_and_not_on() {
     let items = streams.recv().await.unwrap();
     let error = there.call_remote(Upload { items }).await.unwrap_err();
     let message = "the call cannot be written: argument items: an end that came from a peer cannot be sent on";
-    assert_eq!(Report(&error).to_string(), message);
+    assert_eq!(Report::new(&error).to_string(), message);
 }
 
 /// They do not go over to the next one.

@@ -386,7 +386,8 @@ async fn an_item_that_cannot_be_sent_costs_no_other() {
     let closed = tokio::spawn(sink.close());
     let mut received = Vec::new();
     while let Some(item) = StreamExt::next(&mut stream).await {
-        received.push(item.map(|odd| odd.0).map_err(|error| amp_core::Report(&error).to_string()));
+        received
+            .push(item.map(|odd| odd.0).map_err(|error| amp_core::Report::new(&error).to_string()));
     }
     let five = Err("an item cannot be read: it is five".to_owned());
     assert_eq!(received, [Ok(1), Ok(3), five, Ok(7)]);

@@ -55,7 +55,7 @@ impl Driver {
         if Arc::strong_count(failures) == 1 {
             failures.say_how_many_more_failed();
         }
-        tracing::debug!(reason = %Report(&reason), "the connection has ended");
+        tracing::debug!(reason = %Report::new(&reason), "the connection has ended");
         reason
     }
 }

@@ -294,7 +294,9 @@ impl Caller {
             Err(CallError::Remote(error)) if error.is_closing() => self.never(id, "CLOSING"),
             Err(CallError::Closed(reason)) => match kind_of_end(reason) {
                 (kind, true) => Ok(kind),
-                (_, false) => Err(format!("{id} ended with its connection: {}", Report(reason))),
+                (_, false) => {
+                    Err(format!("{id} ended with its connection: {}", Report::new(reason)))
+                }
             },
             _ => return None,
         })

@@ -61,7 +61,7 @@ pub(crate) async fn count(world: Arc<World>, client: u32, plan: ClientPlan, reco
             let (kind, is_right) = kind_of_cause(&cause);
             world.count(Group::Attempts, kind);
             if !is_right {
-                let cause = Report(&cause);
+                let cause = Report::new(&cause);
                 world.violation(format!("client {client}, {plan:?}, is not connected: {cause}"));
             }
         }

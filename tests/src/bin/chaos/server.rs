@@ -204,7 +204,7 @@ fn ended(world: &World, client: u32, reason: &CloseReason) {
     if !is_right {
         world.violation(format!(
             "the server ended a connection of client {client}: {}",
-            Report(reason)
+            Report::new(reason)
         ));
     }
 }
