@@ -264,6 +264,6 @@ fn now() -> Option<DateTime> {
         minute: u8::try_from(second / 60 % 60).ok()?,
         second: u8::try_from(second % 60).ok()?,
         microsecond: since.subsec_micros(),
-        offset: 0,
+        offset_minutes: 0,
     })
 }

@@ -109,7 +109,7 @@ fn assert_same<T: Arguments>(typed: &T) -> Result<(), TestCaseError> {
 
 fn date() -> impl Strategy<Value = DateTime> {
     (1..=9999_u16, 1..=12_u8, 1..=28_u8, 0..24_u8, 0..60_u8, -1439..=1439_i16).prop_map(
-        |(year, month, day, hour, minute, offset)| DateTime {
+        |(year, month, day, hour, minute, offset_minutes)| DateTime {
             year,
             month,
             day,
@@ -117,7 +117,7 @@ fn date() -> impl Strategy<Value = DateTime> {
             minute,
             second: minute,
             microsecond: u32::from(year),
-            offset,
+            offset_minutes,
         },
     )
 }

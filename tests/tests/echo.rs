@@ -84,9 +84,18 @@ fn decimal() -> impl Strategy<Value = Decimal> {
 fn date_time() -> impl Strategy<Value = DateTime> {
     let date = (1..=9999_u16, 1..=12_u8, 1..=28_u8);
     let time = (..24_u8, ..60_u8, ..60_u8, ..1_000_000_u32, -1439..=1439_i16);
-    (date, time).prop_map(|((year, month, day), (hour, minute, second, microsecond, offset))| {
-        DateTime { year, month, day, hour, minute, second, microsecond, offset }
-    })
+    (date, time).prop_map(
+        |((year, month, day), (hour, minute, second, microsecond, offset_minutes))| DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            microsecond,
+            offset_minutes,
+        },
+    )
 }
 
 /// Both peers read the same odd numbers, as the same ones, and refuse the same.

@@ -188,7 +188,7 @@ async fn echo_scalars(peer: &Peer) {
                 float: some.float.and(Some(-0.0)),
                 boolean: some.boolean.and(Some(false)),
                 decimal: some.decimal.and(Some(decimal("-0"))),
-                datetime: some.datetime.and(Some(DateTime { offset: 0, ..DATE_TIME })),
+                datetime: some.datetime.and(Some(DateTime { offset_minutes: 0, ..DATE_TIME })),
                 path: some.path.and(Some("/".into())),
                 zone: some.zone.and(Some(String::new())),
             },
@@ -232,19 +232,19 @@ const DATE_TIME: DateTime = DateTime {
     minute: 46,
     second: 37,
     microsecond: 1,
-    offset: -330,
+    offset_minutes: -330,
 };
 
 fn date_times() -> Vec<DateTime> {
     vec![
         DATE_TIME,
-        DateTime { offset: 0, ..DATE_TIME },
-        DateTime { offset: -1, ..DATE_TIME },
-        DateTime { offset: 840, ..DATE_TIME },
+        DateTime { offset_minutes: 0, ..DATE_TIME },
+        DateTime { offset_minutes: -1, ..DATE_TIME },
+        DateTime { offset_minutes: 840, ..DATE_TIME },
         DateTime { year: 2000, month: 2, day: 29, microsecond: 999_999, ..DATE_TIME },
         // In UTC, the first is before the year 1 and the second behind the year 9999.
-        DateTime { year: 1, month: 1, day: 1, hour: 0, offset: 1439, ..DATE_TIME },
-        DateTime { year: 9999, month: 12, day: 31, hour: 23, offset: -1439, ..DATE_TIME },
+        DateTime { year: 1, month: 1, day: 1, hour: 0, offset_minutes: 1439, ..DATE_TIME },
+        DateTime { year: 9999, month: 12, day: 31, hour: 23, offset_minutes: -1439, ..DATE_TIME },
     ]
 }
 

@@ -31,7 +31,7 @@ use crate::shorten::Shortened;
 ///     minute: 46,
 ///     second: 37,
 ///     microsecond: 1,
-///     offset: -330,
+///     offset_minutes: -330,
 /// };
 /// assert_eq!(sent.to_string(), "2010-06-25T16:46:37.000001-05:30");
 /// assert_eq!("2010-06-25T16:46:37.000001-05:30".parse(), Ok(sent));
@@ -55,8 +55,8 @@ pub struct DateTime {
     pub second: u8,
     /// From 0 to 999 999.
     pub microsecond: u32,
-    /// The minutes by which the time of day is ahead of UTC, from -1439 to 1439.
-    pub offset: i16,
+    /// By how much the time of day is ahead of UTC, from -1439 to 1439.
+    pub offset_minutes: i16,
 }
 
 impl DateTime {
@@ -68,7 +68,7 @@ impl DateTime {
             && self.minute < 60
             && self.second < 60
             && self.microsecond < 1_000_000
-            && self.offset.unsigned_abs() < 24 * 60
+            && self.offset_minutes.unsigned_abs() < 24 * 60
     }
 
     /// 0 when there is no such month.
@@ -111,9 +111,10 @@ impl Argument for DateTime {
 /// The form on the wire.
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { year, month, day, hour, minute, second, microsecond, offset } = self;
-        let sign = if *offset > 0 { '+' } else { '-' };
-        let (hours, minutes) = (offset.unsigned_abs() / 60, offset.unsigned_abs() % 60);
+        let Self { year, month, day, hour, minute, second, microsecond, offset_minutes } = self;
+        let sign = if *offset_minutes > 0 { '+' } else { '-' };
+        let (hours, minutes) =
+            (offset_minutes.unsigned_abs() / 60, offset_minutes.unsigned_abs() % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         write!(f, ".{microsecond:06}{sign}{hours:02}:{minutes:02}")
     }
@@ -142,7 +143,7 @@ fn read(value: Value<'_>) -> Option<DateTime> {
         return None;
     }
     // The hours and the minutes of the offset have signs of their own beside that of the whole.
-    let offset = field::<i16>(value, 27..29)? * 60 + field::<i16>(value, 30..32)?;
+    let minutes = field::<i16>(value, 27..29)? * 60 + field::<i16>(value, 30..32)?;
     let date = DateTime {
         year: field(value, 0..4)?,
         month: field(value, 5..7)?,
@@ -151,9 +152,9 @@ fn read(value: Value<'_>) -> Option<DateTime> {
         minute: field(value, 14..16)?,
         second: field(value, 17..19)?,
         microsecond: field(value, 20..26)?,
-        offset: match value[26] {
-            b'+' => offset,
-            b'-' => -offset,
+        offset_minutes: match value[26] {
+            b'+' => minutes,
+            b'-' => -minutes,
             _ => return None,
         },
     };
@@ -182,15 +183,15 @@ mod tests {
         minute: 46,
         second: 37,
         microsecond: 1,
-        offset: -330,
+        offset_minutes: -330,
     };
 
     #[test]
     fn dates_are_32_bytes() {
         assert_wire(USUAL, "2010-06-25T16:46:37.000001-05:30");
-        assert_wire(DateTime { offset: 330, ..USUAL }, "2010-06-25T16:46:37.000001+05:30");
-        assert_wire(DateTime { offset: -5, ..USUAL }, "2010-06-25T16:46:37.000001-00:05");
-        assert_wire(DateTime { offset: 1439, ..USUAL }, "2010-06-25T16:46:37.000001+23:59");
+        assert_wire(DateTime { offset_minutes: 330, ..USUAL }, "2010-06-25T16:46:37.000001+05:30");
+        assert_wire(DateTime { offset_minutes: -5, ..USUAL }, "2010-06-25T16:46:37.000001-00:05");
+        assert_wire(DateTime { offset_minutes: 1439, ..USUAL }, "2010-06-25T16:46:37.000001+23:59");
         assert_wire(DateTime { year: 1, ..USUAL }, "0001-06-25T16:46:37.000001-05:30");
         let last = DateTime { microsecond: 999_999, second: 59, ..USUAL };
         assert_wire(last, "2010-06-25T16:46:59.999999-05:30");
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn utc_is_written_with_a_minus_and_read_with_any_sign() {
-        let utc = DateTime { offset: 0, ..USUAL };
+        let utc = DateTime { offset_minutes: 0, ..USUAL };
         assert_wire(utc, "2010-06-25T16:46:37.000001-00:00");
         assert_eq!(decode::<DateTime>(b"2010-06-25T16:46:37.000001+00:00").unwrap(), utc);
     }
@@ -220,7 +221,7 @@ mod tests {
             minute: 1,
             second: 3,
             microsecond: 1,
-            offset: -30,
+            offset_minutes: -30,
         };
         assert_eq!(read, expected);
     }
@@ -238,8 +239,8 @@ mod tests {
             DateTime { hour: 24, ..USUAL },
             DateTime { minute: 60, ..USUAL },
             DateTime { second: 60, ..USUAL },
-            DateTime { offset: 1440, ..USUAL },
-            DateTime { offset: -1440, ..USUAL },
+            DateTime { offset_minutes: 1440, ..USUAL },
+            DateTime { offset_minutes: -1440, ..USUAL },
         ] {
             let text = date.to_string();
             let error = try_encode(&date).unwrap_err();
@@ -253,7 +254,7 @@ mod tests {
         for date in [
             DateTime { microsecond: 1_000_000, ..USUAL },
             DateTime { year: 10_000, ..USUAL },
-            DateTime { offset: i16::MIN, ..USUAL },
+            DateTime { offset_minutes: i16::MIN, ..USUAL },
         ] {
             try_encode(&date).unwrap_err();
         }
@@ -291,9 +292,9 @@ mod tests {
         fn any_date_comes_back(
             (year, month, day) in (1..=9999_u16, 1..=12_u8, 1..=28_u8),
             (hour, minute, second) in (..24_u8, ..60_u8, ..60_u8),
-            (microsecond, offset) in (..1_000_000_u32, -1439..=1439_i16),
+            (microsecond, offset_minutes) in (..1_000_000_u32, -1439..=1439_i16),
         ) {
-            let date = DateTime { year, month, day, hour, minute, second, microsecond, offset };
+            let date = DateTime { year, month, day, hour, minute, second, microsecond, offset_minutes };
             let wire = encode(&date);
             prop_assert_eq!(wire.len(), 32);
             prop_assert_eq!(date.to_string().parse(), Ok(date));

@@ -75,7 +75,7 @@ fn date(micros: i64) -> Option<DateTime> {
         minute: u8::try_from(second / 60 % 60).ok()?,
         second: u8::try_from(second % 60).ok()?,
         microsecond: u32::try_from(rest % SECOND).ok()?,
-        offset: 0,
+        offset_minutes: 0,
     })
 }
 
@@ -87,7 +87,8 @@ fn micros_of(date: &DateTime) -> i64 {
     let month = if month > 2 { month - 3 } else { month + 9 };
     let day = (153 * month + 2) / 5 + i64::from(date.day) - 1;
     let days = era * ERA + year * 365 + year / 4 - year / 100 + day - EPOCH;
-    let minutes = i64::from(date.hour) * 60 + i64::from(date.minute) - i64::from(date.offset);
+    let minutes =
+        i64::from(date.hour) * 60 + i64::from(date.minute) - i64::from(date.offset_minutes);
     days * DAY + (minutes * 60 + i64::from(date.second)) * SECOND + i64::from(date.microsecond)
 }
 

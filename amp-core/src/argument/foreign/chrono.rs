@@ -33,7 +33,7 @@ impl Argument for DateTime<FixedOffset> {
 
     fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
         read_date("chrono::DateTime<FixedOffset>", value, proto, |date| {
-            let offset = FixedOffset::east_opt(i32::from(date.offset) * 60)?;
+            let offset = FixedOffset::east_opt(i32::from(date.offset_minutes) * 60)?;
             offset.from_local_datetime(&naive(date)?).single()
         })
     }

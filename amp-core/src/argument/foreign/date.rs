@@ -41,12 +41,12 @@ impl DateFields {
         if self.offset_seconds % 60 != 0 {
             return Err("a date whose offset from UTC has seconds");
         }
-        let (Ok(year @ 1..=9999), Ok(offset)) =
+        let (Ok(year @ 1..=9999), Ok(offset_minutes)) =
             (u16::try_from(self.year), i16::try_from(self.offset_seconds / 60))
         else {
             return Err("a date outside of the years 1 to 9999");
         };
-        Ok(DateTime { year, month, day, hour, minute, second, microsecond, offset })
+        Ok(DateTime { year, month, day, hour, minute, second, microsecond, offset_minutes })
     }
 }
 

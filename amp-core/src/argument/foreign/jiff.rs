@@ -34,7 +34,7 @@ impl Argument for Zoned {
                 small(date.second)?,
                 i32::try_from(date.microsecond).ok()? * 1000,
             );
-            let offset = Offset::from_seconds(i32::from(date.offset) * 60).ok()?;
+            let offset = Offset::from_seconds(i32::from(date.offset_minutes) * 60).ok()?;
             TimeZone::fixed(offset).to_zoned(civil.ok()?).ok()
         })
     }

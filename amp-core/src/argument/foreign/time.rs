@@ -35,7 +35,7 @@ impl Argument for OffsetDateTime {
             let month = Month::try_from(date.month).ok()?;
             let day = Date::from_calendar_date(date.year.into(), month, date.day).ok()?;
             let time = Time::from_hms_micro(date.hour, date.minute, date.second, date.microsecond);
-            let offset = UtcOffset::from_whole_seconds(i32::from(date.offset) * 60).ok()?;
+            let offset = UtcOffset::from_whole_seconds(i32::from(date.offset_minutes) * 60).ok()?;
             let date = PrimitiveDateTime::new(day, time.ok()?).assume_offset(offset);
             // What is beyond the last year in UTC would panic when it is converted to it.
             date.checked_to_offset(UtcOffset::UTC).map(|_| date)
