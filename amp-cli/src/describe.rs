@@ -101,7 +101,7 @@ fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<(
         let mut rows = Vec::new();
         add_rows(schema, 0, command.secrets(), &mut rows);
         if !rows.is_empty() {
-            writeln!(out, "\n{title}{}", if schema.strict { " (and no others)" } else { "" })?;
+            writeln!(out, "\n{title}{}", if schema.is_strict { " (and no others)" } else { "" })?;
             write_rows(&rows, "  ", out)?;
         }
     }
@@ -113,7 +113,7 @@ fn table(name: &str, command: &CommandSchema, out: &mut Vec<u8>) -> io::Result<(
                 .iter()
                 .map(|error| {
                     let exception = error.exception.clone().unwrap_or_default();
-                    let fatal = if error.fatal { "closes the connection" } else { "" };
+                    let fatal = if error.is_fatal { "closes the connection" } else { "" };
                     [error.code.clone(), exception, fatal.to_owned(), first_line(&error.docs)]
                 })
                 .collect();
@@ -157,7 +157,7 @@ fn json(name: &str, command: &CommandSchema) -> Value {
         let errors = errors.iter().map(|error| {
             json!({
                 "code": error.code,
-                "fatal": error.fatal,
+                "fatal": error.is_fatal,
                 "exception": error.exception,
                 "docs": error.docs,
             })
@@ -194,7 +194,7 @@ fn json_of_box(schema: &BoxSchema) -> Value {
     });
     json!({
         "arguments": arguments.collect::<Value>(),
-        "strict": schema.strict,
+        "strict": schema.is_strict,
         "unknown": schema.unknown_types(),
         "cases": schema.cases().iter().map(json_of_case).collect::<Value>(),
     })

@@ -137,19 +137,19 @@ where
         let session = Session::<C>::start(address, first, Some(&error.code)).await;
         let failed = timeout(DEADLINE, session.peer.call_remote(session.command())).await.unwrap();
         let Err(CallError::Command(failed)) = failed else { panic!("{}: {failed:?}", C::NAME) };
-        assert_eq!((failed.code(), failed.is_fatal()), (&*error.code, error.fatal));
+        assert_eq!((failed.code(), failed.is_fatal()), (&*error.code, error.is_fatal));
         assert_eq!(failed.to_string(), format!("é{}", error.code));
-        session.is_over(error.fatal).await;
+        session.is_over(error.is_fatal).await;
 
         let mut session = Session::<C>::start(address, first, Some(&error.code)).await;
         let call = session.peer.call_remote(CallMe { description: format!("ß{}", error.code) });
         match timeout(DEADLINE, call).await.unwrap() {
             Ok(()) => {}
-            Err(CallError::Closed(_)) if error.fatal => {}
+            Err(CallError::Closed(_)) if error.is_fatal => {}
             Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
         }
         assert!(session.received.recv().await.is_some());
-        session.is_over(error.fatal).await;
+        session.is_over(error.is_fatal).await;
     }
 }
 
@@ -239,7 +239,7 @@ async fn is_told<C: OneWay + Clone + Debug + PartialEq>(address: &Address) {
         assert_eq!(received.unwrap(), command);
     }
     let errors = C::Error::schema().unwrap();
-    assert_eq!(errors.iter().map(|error| error.fatal).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(errors.iter().map(|error| error.is_fatal).collect::<Vec<_>>(), [true, false]);
     for error in errors {
         // Nobody is told, and Twisted closes the connection, whatever the error is.
         let session = Session::<C>::start(address, 0, Some(&error.code)).await;
@@ -250,10 +250,10 @@ async fn is_told<C: OneWay + Clone + Debug + PartialEq>(address: &Address) {
         let call = session.peer.call_remote(CallMe { description: String::new() });
         match timeout(DEADLINE, call).await.unwrap() {
             Ok(()) => {}
-            Err(CallError::Closed(_)) if error.fatal => {}
+            Err(CallError::Closed(_)) if error.is_fatal => {}
             Err(other) => panic!("{}, {}: {other}", C::NAME, error.code),
         }
         assert_eq!(session.received.recv().await.unwrap(), session.command());
-        session.is_over(error.fatal).await;
+        session.is_over(error.is_fatal).await;
     }
 }

@@ -165,8 +165,8 @@ async fn typed_calls_go_through_a_service_of_calls_by_name() {
     let error = error.downcast::<CallError<ValueError>>().unwrap();
     assert!(matches!(*error, CallError::Command(ValueError::TooLarge)), "{error:?}");
 
-    assert!(NamedRequest::of(&Double { n: 1 }).unwrap().idempotent);
-    assert!(!named("Double", "1").idempotent);
+    assert!(NamedRequest::of(&Double { n: 1 }).unwrap().is_idempotent);
+    assert!(!named("Double", "1").is_idempotent);
     let failing =
         service_fn(|_: NamedRequest| async { Err::<AmpBox, BoxError>("overloaded".into()) });
     let error = TypedCalls::new(failing).oneshot(Double { n: 1 }).await.unwrap_err();

@@ -34,7 +34,7 @@ pub(crate) fn arguments(
         (name("input"), name("out"), name("proto"))
     };
     let strict =
-        strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
+        strict.then(|| quote_spanned!(span=> const IS_STRICT: ::core::primitive::bool = true;));
     let schema = expand_schema::of_arguments(item, krate, bodies);
     let any_in = (bodies == Bodies::Working).then(|| any_in(item, krate));
     let names =

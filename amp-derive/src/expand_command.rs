@@ -38,7 +38,7 @@ pub(crate) fn command(item: &Struct<'_>, attributes: &CommandAttributes) -> Toke
     let response = response.clone().filter(|_| has_response).unwrap_or_else(|| parse_quote!(()));
     let error = error.clone().unwrap_or_else(|| parse_quote!(#krate::__private::NoError));
     let idempotent = idempotent
-        .then(|| quote_spanned!(span=> const IDEMPOTENT: ::core::primitive::bool = true;));
+        .then(|| quote_spanned!(span=> const IS_IDEMPOTENT: ::core::primitive::bool = true;));
     let docs = (!docs.is_empty())
         .then(|| quote_spanned!(span=> const DOCS: &'static ::core::primitive::str = #docs;));
 

@@ -26,7 +26,7 @@ pub(crate) fn arguments(
     let ident = item.ident;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let strict =
-        strict.then(|| quote_spanned!(span=> const STRICT: ::core::primitive::bool = true;));
+        strict.then(|| quote_spanned!(span=> const IS_STRICT: ::core::primitive::bool = true;));
     let (others, names, write_to, read_from) = match bodies {
         Bodies::Working => {
             let schema = expand_schema::of_tagged(item, tag, krate);

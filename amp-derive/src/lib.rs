@@ -80,7 +80,7 @@ use crate::tagged::TaggedEnum;
 /// | `response = Type` | the contents of a successful answer: a type that derives [`Arguments`] | `()` |
 /// | `error = Type` | the declared errors: a type that derives [`CommandError`] | `NoError` |
 /// | `one_way` | the command has no answer, and implements [`OneWay`]. A caller may ask for an answer all the same (`Answered`), and then gets its errors. A fatal error closes the connection | the command has an answer |
-/// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IDEMPOTENT` | a call is sent once |
+/// | `idempotent` | a call may be sent again when its connection is lost: see `Command::IS_IDEMPOTENT` | a call is sent once |
 /// | `switch` | the command asks for a protocol switch, and implements [`ProtocolSwitch`]. The peer agrees by an answer without contents | boxes go on |
 /// | `bound = "T: Trait"` | the bounds of type parameters, in place of those that the fields need | see below |
 /// | `strict` | a call with a key that belongs to no argument is refused | such a key is ignored, unless the connection refuses it |

@@ -109,6 +109,6 @@ impl Policy<NamedRequest, AmpBox, BoxError> for RepeatLost {
     }
 
     fn clone_request(&mut self, call: &NamedRequest) -> Option<NamedRequest> {
-        call.idempotent.then(|| call.clone())
+        call.is_idempotent.then(|| call.clone())
     }
 }

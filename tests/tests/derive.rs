@@ -316,8 +316,8 @@ fn only_a_command_that_says_so_may_be_sent_again() {
     #[amp(idempotent, strict)]
     struct Read {}
 
-    const { assert!(Read::IDEMPOTENT && Read::STRICT && Read::REQUIRES_ANSWER) };
-    const { assert!(!Post::IDEMPOTENT) };
+    const { assert!(Read::IS_IDEMPOTENT && Read::IS_STRICT && Read::REQUIRES_ANSWER) };
+    const { assert!(!Post::IS_IDEMPOTENT) };
 }
 
 #[test]

@@ -224,7 +224,7 @@ async fn every_error_is_what_its_caller_gets() {
 async fn a_one_way_call_may_fail_as_it_declares() {
     fn is_one_way<C: OneWay>() {}
     is_one_way::<Hint>();
-    assert!(CommandSchema::of::<Hint>().errors().unwrap().iter().any(|error| error.fatal));
+    assert!(CommandSchema::of::<Hint>().errors().unwrap().iter().any(|error| error.is_fatal));
 
     // A caller that asks for an answer gets one.
     let (near, _far) = pair(Responders::new(()), responders());

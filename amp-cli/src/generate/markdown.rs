@@ -56,7 +56,7 @@ fn describe(command: &CommandSchema) -> Vec<String> {
         let mut rows = Vec::new();
         add_rows(schema, 0, command.secrets(), &mut rows);
         if !rows.is_empty() {
-            let strict = if schema.strict { ", and no others" } else { "" };
+            let strict = if schema.is_strict { ", and no others" } else { "" };
             let head = "| Key | Type | |\n|---|---|---|";
             parts.push(format!("**{title}**{strict}\n\n{head}\n{}", rows.join("\n")));
         }
@@ -68,7 +68,7 @@ fn describe(command: &CommandSchema) -> Vec<String> {
             let rows: Vec<_> = errors
                 .iter()
                 .map(|error| {
-                    let fatal = if error.fatal { ", and the connection is closed" } else { "" };
+                    let fatal = if error.is_fatal { ", and the connection is closed" } else { "" };
                     let exception = error.exception.as_deref().map(code).unwrap_or_default();
                     let docs = cell(&error.docs);
                     format!("| {}{fatal} | {exception} | {docs} |", code(&error.code))

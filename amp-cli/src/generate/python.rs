@@ -275,7 +275,7 @@ impl Writer {
         let mut raised = BTreeSet::new();
         for (title, fatal) in [("errors", false), ("fatalErrors", true)] {
             let mut rows = String::new();
-            for error in errors.iter().filter(|error| error.fatal == fatal) {
+            for error in errors.iter().filter(|error| error.is_fatal == fatal) {
                 let exception = self.exception(error, &mut raised);
                 let _ = writeln!(rows, "        {exception}: {},", bytes(&error.code));
             }
@@ -302,7 +302,7 @@ impl Writer {
             (command.errors().is_none(), "its errors are not known, so it declares none"),
             (*is_idempotent, "that it may be sent again is not said"),
             (!command.secrets().is_empty(), "which of its values are secret is not said"),
-            (boxes.iter().any(|schema| schema.strict), "other keys are not refused"),
+            (boxes.iter().any(|schema| schema.is_strict), "other keys are not refused"),
             (
                 keys.clone().any(|key| key.presence == Presence::Defaulted),
                 "what has a default is optional",

@@ -176,7 +176,7 @@ impl<'a> Writer<'a> {
         options.extend((!command.requires_answer).then(|| "one_way".to_owned()));
         options.extend(command.is_idempotent.then(|| "idempotent".to_owned()));
         options.extend(is_switch.then(|| "switch".to_owned()));
-        options.extend(command.arguments.strict.then(|| "strict".to_owned()));
+        options.extend(command.arguments.is_strict.then(|| "strict".to_owned()));
         let mut response = None;
         let is_empty =
             command.response.arguments().is_empty() && command.response.unknown_types().is_empty();
@@ -233,7 +233,7 @@ impl<'a> Writer<'a> {
             && schema.unknown_types().is_empty()
             && only.presence == Presence::Required
         {
-            return self.tagged(schema, only, place, candidates, schema.strict);
+            return self.tagged(schema, only, place, candidates, schema.is_strict);
         }
         // One that is looked for from inside of other boxes has to have its name before them.
         let early = is_outer(schema, 0, 1).then(|| self.name(place, candidates, place));
@@ -245,7 +245,7 @@ impl<'a> Writer<'a> {
             place.to_owned()
         } else {
             let lines: Vec<_> = fields.iter().map(Field::shape).collect();
-            let strict = if schema.strict { "strict " } else { "" };
+            let strict = if schema.is_strict { "strict " } else { "" };
             format!("{strict}struct of {what}: {style:?} {}", lines.join(" "))
         };
         let derives = self.derives("Arguments", schema);
@@ -259,7 +259,7 @@ impl<'a> Writer<'a> {
             let mut lines = vec![format!("/// {what} with {shown}.")];
             lines.extend(allowed_of_fields(name, &fields));
             lines.push(format!("#[derive({derives})]"));
-            let strict = schema.strict.then(|| "strict".to_owned());
+            let strict = schema.is_strict.then(|| "strict".to_owned());
             let options: Vec<_> = strict.into_iter().chain(style).collect();
             lines.extend(attribute(&options, ""));
             lines.extend(body(name, &fields));
@@ -461,7 +461,7 @@ impl<'a> Writer<'a> {
                 options.extend(
                     (is_own || unsaid != error.code).then(|| format!("code = {:?}", error.code)),
                 );
-                options.extend(error.fatal.then(|| "fatal".to_owned()));
+                options.extend(error.is_fatal.then(|| "fatal".to_owned()));
                 let exception = error.exception.as_ref();
                 options.extend(exception.map(|exception| format!("exception = {exception:?}")));
                 lines.extend(attribute(&options, "    "));

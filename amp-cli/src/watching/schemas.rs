@@ -45,7 +45,7 @@ impl Schemas {
             let mut schema = command.clone();
             for known in [&mut schema.arguments, &mut schema.response] {
                 // Whatever else is in a box is to be seen too.
-                known.strict = false;
+                known.is_strict = false;
                 known.extend(BoxSchema::unknown_type(""));
             }
             (name.to_owned(), Known { schema, hidden })

@@ -65,7 +65,7 @@ pub fn read_amp_list<T: Arguments>(
     if paid.is_ok() {
         items.reserve_exact(count);
     }
-    read_boxes(value, proto, paid, T::STRICT, |input, proto, refused| {
+    read_boxes(value, proto, paid, T::IS_STRICT, |input, proto, refused| {
         // In few places at a time: it may be large, and the list inside of another one.
         match T::read_from(input, proto) {
             Ok(item) if !refused => items.push(item),

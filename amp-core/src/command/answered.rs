@@ -38,7 +38,7 @@ use crate::schema::{BoxSchema, WireTypes};
 pub struct Answered<C>(pub C);
 
 impl<C: Arguments> Arguments for Answered<C> {
-    const STRICT: bool = C::STRICT;
+    const IS_STRICT: bool = C::IS_STRICT;
     const NAMES: &'static Names = C::NAMES;
 
     fn write_to(&self, out: &mut BoxWriter<'_>, proto: &mut Proto<'_>) -> Result<(), EncodeError> {
@@ -60,7 +60,7 @@ impl<C: Arguments> Arguments for Answered<C> {
 
 impl<C: OneWay> Command for Answered<C> {
     const NAME: &'static str = C::NAME;
-    const IDEMPOTENT: bool = C::IDEMPOTENT;
+    const IS_IDEMPOTENT: bool = C::IS_IDEMPOTENT;
     const DOCS: &'static str = C::DOCS;
     type Response = ();
     type Error = C::Error;

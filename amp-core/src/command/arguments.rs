@@ -39,7 +39,7 @@ pub trait Arguments: Sized {
     /// [`UnknownKeys`](crate::argument::UnknownKeys).
     ///
     /// It is asked of what a box is read as, not of what is flattened into that.
-    const STRICT: bool = false;
+    const IS_STRICT: bool = false;
 
     /// The names of the arguments, so that the compiler refuses two of one name in a box. Where it is
     /// not known, as with arguments by hand, such a box cannot be encoded.
@@ -129,7 +129,7 @@ pub(crate) fn read_arguments<T: Arguments>(
     ampbox: &AmpBox,
     proto: &mut Proto<'_>,
 ) -> Result<T, DecodeError> {
-    read_keys(ampbox, proto, T::STRICT, T::read_from)
+    read_keys(ampbox, proto, T::IS_STRICT, T::read_from)
 }
 
 /// No arguments at all.

@@ -59,7 +59,7 @@ impl Arguments for Reflected {
 
 impl Command for Reflect {
     const NAME: &'static str = "_Schema";
-    const IDEMPOTENT: bool = true;
+    const IS_IDEMPOTENT: bool = true;
     const DOCS: &'static str = "Asks for the schema of the commands that are answered.";
 
     type Response = Reflected;

@@ -31,7 +31,7 @@ impl CommandSchema {
             docs: lines_of(C::DOCS),
             requires_answer: C::REQUIRES_ANSWER,
             is_switch: C::IS_SWITCH,
-            is_idempotent: C::IDEMPOTENT,
+            is_idempotent: C::IS_IDEMPOTENT,
             ..Self::new(arguments, response)
         }
         .with_errors(<C::Error as CommandError>::schema())
@@ -66,7 +66,7 @@ impl WireTypes {
 
     fn arguments<T: Arguments>(&mut self) -> BoxSchema {
         let mut schema = self.within_box(type_name::<T>(), T::schema);
-        schema.strict = T::STRICT;
+        schema.is_strict = T::IS_STRICT;
         schema
     }
 }

@@ -39,7 +39,7 @@ pub trait Command: Arguments + Send + 'static {
     /// Says whether a call may be sent again on another connection if its own was lost before the
     /// answer came. The peer may then act on it twice. This is not on the wire. Only code that sends
     /// calls again uses it, such as a [`reconnect::Client`](crate::reconnect::Client).
-    const IDEMPOTENT: bool = false;
+    const IS_IDEMPOTENT: bool = false;
 
     /// Says whether a call asks for a protocol switch, as one of Twisted's `ProtocolSwitchCommand` does.
     /// Commands for which this is `true` implement [`ProtocolSwitch`] as well. This is not on the wire.

@@ -233,7 +233,7 @@ impl Connection {
     }
 
     /// Sets how to treat a call or an answer with a key that its command does not know.
-    /// [`UnknownKeys::Ignore`] by default. A command that is [`STRICT`](crate::Arguments::STRICT)
+    /// [`UnknownKeys::Ignore`] by default. A command that is [`IS_STRICT`](crate::Arguments::IS_STRICT)
     /// refuses such a box in any case.
     pub fn unknown_keys(mut self, unknown_keys: UnknownKeys) -> Self {
         self.settings.unknown_keys = unknown_keys;

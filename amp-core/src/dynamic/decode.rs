@@ -33,7 +33,7 @@ impl Values {
     ) -> Result<Self, DecodeError> {
         let values = read_values(&Scope::new(schema), input, proto)?;
         match input.untaken() {
-            Some(key) if schema.strict => {
+            Some(key) if schema.is_strict => {
                 Err(DecodeErrorKind::UnknownKey { key: Shortened::new(key) }.into())
             }
             _ => Ok(values),
@@ -85,7 +85,7 @@ impl Values {
         ampbox: &AmpBox,
         proto: &mut Proto<'_>,
     ) -> Result<Self, DecodeError> {
-        read_keys(ampbox, proto, schema.strict, |input, proto| {
+        read_keys(ampbox, proto, schema.is_strict, |input, proto| {
             Self::read_from(schema, input, proto)
         })
     }
@@ -254,7 +254,7 @@ fn read_box(
         return Err(DecodeErrorKind::Trailing { len: bytes.len() }.into());
     }
     proto.nested(|proto| {
-        read_keys(&ampbox, proto, scope.schema().strict, |input, proto| {
+        read_keys(&ampbox, proto, scope.schema().is_strict, |input, proto| {
             read_values(scope, input, proto)
         })
     })
@@ -271,7 +271,7 @@ fn read_amp_list(
     if paid.is_ok() {
         items.reserve_exact(count);
     }
-    read_boxes(value, proto, paid, scope.schema().strict, |input, proto, refused| {
+    read_boxes(value, proto, paid, scope.schema().is_strict, |input, proto, refused| {
         let values = read_values(scope, input, proto)?;
         if !refused {
             items.push(Value::Box(values));

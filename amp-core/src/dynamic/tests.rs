@@ -90,7 +90,7 @@ fn other_keys_are_bytes_where_the_schema_does_not_know_them_all() {
     let wire = Bytes::from_static(b"\0\x01a\0\x011\0\x01b\0\x01\xff\0\0");
     let known = schema("a: Integer");
     assert_eq!(Values::decode(&known, wire.clone()).unwrap().len(), 1);
-    let strict = BoxSchema { strict: true, ..known };
+    let strict = BoxSchema { is_strict: true, ..known };
     let error = Values::decode(&strict, wire.clone()).unwrap_err();
     assert_eq!(error.to_string(), r#"the key "b" is unknown"#);
     let open = schema("a: Integer\nunknown(\"AmpBox\")");

@@ -88,7 +88,7 @@ impl<T, E> ClientCall<T, E> {
 
     /// Lets the call be sent again when its connection was lost before the answer came: the peer
     /// may act on it twice. A call of a command that is
-    /// [`IDEMPOTENT`](crate::Command::IDEMPOTENT) may be anyway.
+    /// [`IS_IDEMPOTENT`](crate::Command::IS_IDEMPOTENT) may be anyway.
     pub fn idempotent(self) -> Self {
         self.set(|planned| planned.idempotent = true)
     }

@@ -37,7 +37,7 @@ impl Client {
     ///
     /// A call that was sent, and whose connection was lost before the answer came, fails with
     /// [`CallError::Closed`](crate::CallError::Closed). It is sent again, on the next connection,
-    /// only if its command is [`IDEMPOTENT`](Command::IDEMPOTENT), or the call itself is marked as
+    /// only if its command is [`IS_IDEMPOTENT`](Command::IS_IDEMPOTENT), or the call itself is marked as
     /// [`idempotent`](ClientCall::idempotent), and the call waits for connections. A call that the peer
     /// refuses because it is about to close the connection
     /// ([`RemoteError::is_closing`](crate::RemoteError::is_closing)) was not acted upon, so one
@@ -61,7 +61,7 @@ impl Client {
         const { assert!(C::REQUIRES_ANSWER, "use `notify` or `Answered` for one-way commands") };
         ClientCall::new(
             &self.link,
-            C::IDEMPOTENT,
+            C::IS_IDEMPOTENT,
             Request::typed(command),
             |peer, request, left| {
                 Box::pin(peer.call_written::<C>(left, |out, proto| request.write(out, proto)))
@@ -80,7 +80,7 @@ impl Client {
     ///
     /// If the future is dropped, the command has either been queued as a whole or not at all.
     pub fn notify<C: OneWay>(&self, command: C) -> ClientCall<()> {
-        ClientCall::new(&self.link, C::IDEMPOTENT, Request::typed(command), notify)
+        ClientCall::new(&self.link, C::IS_IDEMPOTENT, Request::typed(command), notify)
     }
 
     /// Calls a command by its name, with arguments as they are on the wire. It is sent once,

@@ -123,7 +123,7 @@ impl Connector {
     }
 
     /// Sets how many times a call is sent again, at most. 3 by default. It is sent again when its
-    /// connection was lost, if its command is [`IDEMPOTENT`](crate::Command::IDEMPOTENT); and
+    /// connection was lost, if its command is [`IS_IDEMPOTENT`](crate::Command::IS_IDEMPOTENT); and
     /// whatever its command, when the peer has refused it because it was about to close the
     /// connection. Each time there is another connection, made after a wait of the
     /// [`backoff`](Connector::backoff).

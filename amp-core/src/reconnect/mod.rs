@@ -47,7 +47,7 @@
 //! the addresses are tried in their own order again.
 //!
 //! A call whose connection was lost before the answer came is sent again only if its command is
-//! [`IDEMPOTENT`](crate::Command::IDEMPOTENT).
+//! [`IS_IDEMPOTENT`](crate::Command::IS_IDEMPOTENT).
 
 mod backoff;
 mod call;

@@ -103,7 +103,7 @@ fn kind_in_case(kind: &str) -> &str {
 
 /// The arguments of a case that is not there.
 static NOTHING: BoxSchema =
-    BoxSchema { arguments: Vec::new(), strict: false, unknown: Vec::new(), cases: Vec::new() };
+    BoxSchema { arguments: Vec::new(), is_strict: false, unknown: Vec::new(), cases: Vec::new() };
 
 /// Whether one is a stream of bytes, and the other the stream of pieces of them that it is on the wire.
 fn are_bytes(bytes: &WireType, pieces: &WireType) -> bool {
@@ -181,14 +181,14 @@ impl<'a> Changes<'a> {
     }
 
     fn errors(&mut self, at: &str, old: &[ErrorSchema], new: &[ErrorSchema]) {
-        for ErrorSchema { code, fatal, .. } in old {
+        for ErrorSchema { code, is_fatal, .. } in old {
             let at = format!("{at}, error {code}");
             match new.iter().find(|error| error.code == *code) {
                 None => self.breaking(&at, "it is gone, and peers may answer with it"),
-                Some(new) if new.fatal && !fatal => {
+                Some(new) if new.is_fatal && !is_fatal => {
                     self.breaking(&at, "it closes the connection, and did not");
                 }
-                Some(new) if *fatal && !new.fatal => {
+                Some(new) if *is_fatal && !new.is_fatal => {
                     self.addition(&at, "it does not close the connection, and did");
                 }
                 Some(_) => {}
@@ -210,7 +210,7 @@ impl<'a> Changes<'a> {
         }
         self.part(at, kind, old, new, both);
         let at = all_at(at, kind);
-        match (old.strict, new.strict) {
+        match (old.is_strict, new.is_strict) {
             (false, true) => self.breaking(&at, "a box with other keys is refused, and was not"),
             (true, false) => self.addition(&at, "a box with other keys is not refused, and was"),
             _ => {}
@@ -250,7 +250,7 @@ impl<'a> Changes<'a> {
                     self.breaking(&at, "it is new and required, and older peers do not send it");
                 }
                 // The box decides for its cases too which keys it refuses.
-                _ if both.old.schema().strict => {
+                _ if both.old.schema().is_strict => {
                     self.breaking(&at, "it is new, and older peers refuse a box with it");
                 }
                 Presence::Optional => self.addition(&at, "it is new and optional"),

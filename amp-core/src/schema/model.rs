@@ -19,7 +19,7 @@ pub struct CommandSchema {
     /// True if the command asks for a [protocol switch](crate::ProtocolSwitch).
     pub is_switch: bool,
     /// True if the command may be sent again when its answer was lost: see
-    /// [`Command::IDEMPOTENT`](crate::Command::IDEMPOTENT).
+    /// [`Command::IS_IDEMPOTENT`](crate::Command::IS_IDEMPOTENT).
     pub is_idempotent: bool,
     /// Keys whose values are not to be shown, in their order.
     pub(crate) secrets: Vec<String>,
@@ -38,7 +38,7 @@ pub struct ErrorSchema {
     /// The code on the wire.
     pub code: String,
     /// True if the connection is closed once the error was answered.
-    pub fatal: bool,
+    pub is_fatal: bool,
     /// The documentation of the error, in lines of text; empty when there is none.
     pub docs: String,
     /// The name of the exception that it is in Python.
@@ -52,7 +52,7 @@ pub struct BoxSchema {
     /// In the order of their names.
     pub(crate) arguments: Vec<ArgumentSchema>,
     /// True if a box with any other key is refused.
-    pub strict: bool,
+    pub is_strict: bool,
     /// In their order.
     pub(crate) unknown: Vec<String>,
     /// In the order of their tags and texts.
@@ -184,8 +184,8 @@ impl CommandSchema {
 
 impl ErrorSchema {
     /// Creates an error with this code.
-    pub fn new(code: impl Into<String>, fatal: bool) -> Self {
-        Self { code: code.into(), fatal, docs: String::new(), exception: None }
+    pub fn new(code: impl Into<String>, is_fatal: bool) -> Self {
+        Self { code: code.into(), is_fatal, docs: String::new(), exception: None }
     }
 
     /// Sets the documentation.

@@ -227,9 +227,9 @@ impl<'a> Keys<'a> {
 }
 
 fn titled_box(mut words: Cursor<'_>, inside: &[Line<'_>]) -> Result<BoxSchema, SchemaError> {
-    let strict = words.take(" strict");
+    let is_strict = words.take(" strict");
     words.end()?;
-    Ok(BoxSchema { strict, ..arguments(inside, 4)? })
+    Ok(BoxSchema { is_strict, ..arguments(inside, 4)? })
 }
 
 fn errors_of(
@@ -244,7 +244,7 @@ fn errors_of(
     let (mut errors, mut codes) = (Vec::new(), BTreeSet::new());
     while let Some((line, below)) = next_block(&mut inside, 4)? {
         let mut words = line.cursor();
-        let (code, fatal) = (words.word()?, words.take(" fatal"));
+        let (code, is_fatal) = (words.word()?, words.take(" fatal"));
         words.end()?;
         if !codes.insert(code.clone()) {
             return Err(line.error("an error of this code is there already"));
@@ -258,7 +258,7 @@ fn errors_of(
             rest.line.once(&mut exception, name)?;
             rest.end()?;
         }
-        errors.push(ErrorSchema { code, fatal, docs: line.docs(), exception });
+        errors.push(ErrorSchema { code, is_fatal, docs: line.docs(), exception });
         nothing_inside(below)?;
     }
     errors.sort();
@@ -477,8 +477,8 @@ impl Cursor<'_> {
             self.expect(")", "expected `)`")?;
             return Ok(InnerBox::Outer(levels));
         }
-        let strict = self.take(" strict");
+        let is_strict = self.take(" strict");
         let schema = inner.take().unwrap_or_default();
-        Ok(InnerBox::Of(BoxSchema { strict, ..schema }))
+        Ok(InnerBox::Of(BoxSchema { is_strict, ..schema }))
     }
 }

@@ -42,7 +42,7 @@ impl Display for WireType {
 impl Display for InnerBox {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            InnerBox::Of(BoxSchema { strict: false, .. }) => Ok(()),
+            InnerBox::Of(BoxSchema { is_strict: false, .. }) => Ok(()),
             InnerBox::Of(_) => f.write_str(" strict"),
             InnerBox::Outer(levels) => write!(f, "(^{levels})"),
         }
@@ -63,7 +63,7 @@ fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> 
     writeln!(f, "command {}{one_way}{switch}", Word(name))?;
     for (title, schema) in [("arguments", arguments), ("response", response)] {
         if !schema.is_plain_and_empty() {
-            writeln!(f, "  {title}{}", if schema.strict { " strict" } else { "" })?;
+            writeln!(f, "  {title}{}", if schema.is_strict { " strict" } else { "" })?;
             write_box(f, schema, 4)?;
         }
     }
@@ -72,12 +72,12 @@ fn write_command(f: &mut Formatter<'_>, name: &str, command: &CommandSchema) -> 
         Some([]) => Ok(()),
         Some(errors) => {
             writeln!(f, "  errors")?;
-            for ErrorSchema { code, fatal, docs, exception } in errors {
+            for ErrorSchema { code, is_fatal, docs, exception } in errors {
                 write_docs(f, docs, 4)?;
                 if let Some(exception) = exception {
                     writeln!(f, "    #! exception {}", Word(exception))?;
                 }
-                writeln!(f, "    {}{}", Word(code), if *fatal { " fatal" } else { "" })?;
+                writeln!(f, "    {}{}", Word(code), if *is_fatal { " fatal" } else { "" })?;
             }
             Ok(())
         }

@@ -81,9 +81,9 @@ impl Service<NamedRequest> for ClientService {
     }
 
     fn call(&mut self, call: NamedRequest) -> Self::Future {
-        let NamedRequest { command, arguments, idempotent } = call;
+        let NamedRequest { command, arguments, is_idempotent } = call;
         let call = self.client.call_by_name(command, arguments.iter());
-        if idempotent { call.idempotent() } else { call }
+        if is_idempotent { call.idempotent() } else { call }
     }
 }
 

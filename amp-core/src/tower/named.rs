@@ -20,20 +20,20 @@ pub struct NamedRequest {
     /// The arguments, without the protocol's own keys.
     pub arguments: AmpBox,
     /// True if the call may be sent again when its connection was lost before the answer came: see
-    /// [`Command::IDEMPOTENT`].
-    pub idempotent: bool,
+    /// [`Command::IS_IDEMPOTENT`].
+    pub is_idempotent: bool,
 }
 
 impl NamedRequest {
     /// Creates a call that is sent once.
     pub fn new(command: impl Into<Bytes>, arguments: AmpBox) -> Self {
-        Self { command: command.into(), arguments, idempotent: false }
+        Self { command: command.into(), arguments, is_idempotent: false }
     }
 
     /// Lets the call be sent again when its connection was lost before the answer came.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
-        self.idempotent = true;
+        self.is_idempotent = true;
         self
     }
 
@@ -51,7 +51,7 @@ impl NamedRequest {
         writer.end()?;
         let arguments = AmpBox::parse(&mut bytes.freeze(), NO_LIMITS)?;
         let command = Bytes::from_static(C::NAME.as_bytes());
-        Ok(Self { command, arguments, idempotent: C::IDEMPOTENT })
+        Ok(Self { command, arguments, is_idempotent: C::IS_IDEMPOTENT })
     }
 }
 
