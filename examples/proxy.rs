@@ -117,7 +117,7 @@ fn server() -> Responders {
         })
         .try_respond(async |_: Context, ReadFile { file }: ReadFile| {
             let mut content = Vec::new();
-            std::fs::File::from(file).read_to_end(&mut content)?;
+            std::fs::File::try_from(file)?.read_to_end(&mut content)?;
             Ok::<_, amp_core::Failure<NoError>>(Content { content })
         })
         .respond_switch(async |_: Context, _: Echo| {

@@ -11,14 +11,14 @@ use tokio::net::unix::pipe;
 
 use crate::Descriptor;
 
-/// # Panics
+/// # Errors
 ///
-/// When there is a clone of the descriptor, or a box that names it still waits to be sent, so that
-/// it must be duplicated, and this process may have no more open files. [`Descriptor::into_owned`]
-/// returns that as an error. It cannot happen to one that was just received.
-impl From<Descriptor> for OwnedFd {
-    fn from(descriptor: Descriptor) -> Self {
-        descriptor.into_owned().expect("a descriptor that is being sent should be duplicable")
+/// As [`Descriptor::into_owned`].
+impl TryFrom<Descriptor> for OwnedFd {
+    type Error = io::Error;
+
+    fn try_from(descriptor: Descriptor) -> io::Result<Self> {
+        descriptor.into_owned()
     }
 }
 
@@ -38,12 +38,14 @@ macro_rules! owners {
 /// Types that can own any descriptor.
 macro_rules! becomes {
     ($owner:ty) => {
-        /// # Panics
+        /// # Errors
         ///
-        /// As the conversion to an [`OwnedFd`].
-        impl From<Descriptor> for $owner {
-            fn from(descriptor: Descriptor) -> Self {
-                OwnedFd::from(descriptor).into()
+        /// As [`Descriptor::into_owned`].
+        impl TryFrom<Descriptor> for $owner {
+            type Error = io::Error;
+
+            fn try_from(descriptor: Descriptor) -> io::Result<Self> {
+                descriptor.into_owned().map(Self::from)
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::adapter::attachment_kind;
 ///
 /// `From` makes one from anything that owns a descriptor (`TryFrom` for tokio's types), and
 /// [`duplicate`](Descriptor::duplicate) from anything that has one. The receiver turns it into the
-/// type that it expects in the same way:
+/// type that it expects by `TryFrom`:
 ///
 /// ```no_run
 /// # use amp_unix::Descriptor;
@@ -19,7 +19,7 @@ use crate::adapter::attachment_kind;
 /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
 /// let descriptor = Descriptor::from(listener);
 /// // ... and on the other side of a connection:
-/// let listener = std::net::TcpListener::from(descriptor);
+/// let listener = std::net::TcpListener::try_from(descriptor)?;
 /// # Ok(())
 /// # }
 /// ```

@@ -34,7 +34,7 @@
 //! let (mut reader, writer) = pipe()?;
 //! let Kept { file } = peer.call_remote(Keep { file: writer.into() }).await?;
 //! // This is the last descriptor of that end of the pipe.
-//! drop(File::from(file));
+//! drop(File::try_from(file)?);
 //! assert_eq!(reader.read(&mut [0])?, 0);
 //! # Ok(()) }
 //! ```

@@ -199,7 +199,7 @@ fn one_that_waits_to_be_sent_is_duplicated() {
     let number = fd.as_raw_fd();
     let descriptor = Descriptor::from(fd);
     connection.encode(&descriptor).unwrap();
-    let duplicate = OwnedFd::from(descriptor);
+    let duplicate = OwnedFd::try_from(descriptor).unwrap();
     assert_ne!(duplicate.as_raw_fd(), number);
     assert_eq!(tag(duplicate), 1);
     let waiting = connection.attachments[0].take().unwrap().downcast::<OwnedFd>().unwrap();
@@ -216,15 +216,18 @@ fn anything_open_can_be_duplicated() {
 
 #[test]
 fn files_and_pipes_go_through_it() {
-    let file = File::from(Descriptor::from(File::from(tagged(3))));
+    let file = File::try_from(Descriptor::from(File::from(tagged(3)))).unwrap();
     assert_eq!(tag(&file), 3);
 
     let (reader, writer) = std::io::pipe().unwrap();
-    let mut writer = std::io::PipeWriter::from(Descriptor::from(writer));
+    let mut writer = std::io::PipeWriter::try_from(Descriptor::from(writer)).unwrap();
     writer.write_all(b"through").unwrap();
     drop(writer);
     let mut text = String::new();
-    std::io::PipeReader::from(Descriptor::from(reader)).read_to_string(&mut text).unwrap();
+    std::io::PipeReader::try_from(Descriptor::from(reader))
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "through");
 }
 
@@ -232,37 +235,39 @@ fn files_and_pipes_go_through_it() {
 fn sockets_go_through_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let listener = TcpListener::from(Descriptor::from(listener));
-    let stream = TcpStream::from(Descriptor::from(TcpStream::connect(address).unwrap()));
+    let listener = TcpListener::try_from(Descriptor::from(listener)).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::try_from(Descriptor::from(stream)).unwrap();
     assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
 
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = udp.local_addr().unwrap();
-    assert_eq!(UdpSocket::from(Descriptor::from(udp)).local_addr().unwrap(), address);
+    assert_eq!(UdpSocket::try_from(Descriptor::from(udp)).unwrap().local_addr().unwrap(), address);
 
     let (a, mut b) = UnixStream::pair().unwrap();
-    UnixStream::from(Descriptor::from(a)).write_all(b"x").unwrap();
+    UnixStream::try_from(Descriptor::from(a)).unwrap().write_all(b"x").unwrap();
     b.read_exact(&mut [0]).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let listener = UnixListener::from(Descriptor::from(UnixListener::bind(&path).unwrap()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let listener = UnixListener::try_from(Descriptor::from(listener)).unwrap();
     let _client = UnixStream::connect(&path).unwrap();
     listener.accept().unwrap();
 
     let (a, b) = UnixDatagram::pair().unwrap();
-    UnixDatagram::from(Descriptor::from(a)).send(b"x").unwrap();
+    UnixDatagram::try_from(Descriptor::from(a)).unwrap().send(b"x").unwrap();
     assert_eq!(b.recv(&mut [0]).unwrap(), 1);
 }
 
 #[test]
 fn a_childs_pipes_go_through_it() {
     let file = Descriptor::duplicate(tagged(6)).unwrap();
-    let mut seek = File::from(Descriptor::duplicate(&file).unwrap());
+    let mut seek = File::try_from(Descriptor::duplicate(&file).unwrap()).unwrap();
     std::io::Seek::rewind(&mut seek).unwrap();
-    let mut cat =
-        Command::new("cat").stdin(Stdio::from(file)).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdout = File::from(Descriptor::from(cat.stdout.take().unwrap()));
+    let file = Stdio::try_from(file).unwrap();
+    let mut cat = Command::new("cat").stdin(file).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = File::try_from(Descriptor::from(cat.stdout.take().unwrap())).unwrap();
     let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
     assert_eq!(text, "6");
@@ -275,7 +280,7 @@ async fn sockets_of_tokio_go_through_it() {
     let address = listener.local_addr().unwrap();
     let listener = Descriptor::try_from(listener).unwrap();
     // As if it came from a peer that is not in non-blocking mode.
-    let listener = TcpListener::from(listener);
+    let listener = TcpListener::try_from(listener).unwrap();
     listener.set_nonblocking(false).unwrap();
     let listener = tokio::net::TcpListener::try_from(Descriptor::from(listener)).unwrap();
     let connecting = tokio::net::TcpStream::connect(address);
@@ -336,10 +341,10 @@ fn a_clone_is_the_same_descriptor_until_one_is_taken_out() {
     let number = descriptor.as_fd().as_raw_fd();
     assert_eq!(clone.as_fd().as_raw_fd(), number);
 
-    let taken = OwnedFd::from(clone);
+    let taken = OwnedFd::try_from(clone).unwrap();
     assert_ne!(taken.as_raw_fd(), number, "the other is still there");
     assert_eq!(tag(&taken), 1);
-    assert_eq!(OwnedFd::from(descriptor).as_raw_fd(), number, "it was the last");
+    assert_eq!(OwnedFd::try_from(descriptor).unwrap().as_raw_fd(), number, "it was the last");
 
     let mut connection = Loopback::new();
     let descriptor = Descriptor::from(tagged(2));

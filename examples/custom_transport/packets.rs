@@ -93,7 +93,7 @@ struct Content {
 async fn read_file(_: Context, ReadFile { file }: ReadFile) -> Result<Content, Failure<NoError>> {
     let content = spawn_blocking(move || {
         let mut content = Vec::new();
-        File::from(file).read_to_end(&mut content)?;
+        File::try_from(file)?.read_to_end(&mut content)?;
         io::Result::Ok(content)
     });
     Ok(Content { content: content.await?? })

@@ -82,7 +82,7 @@ async fn echo_lists(_: Context, lists: EchoLists) -> Result<EchoLists, NoError> 
 }
 
 async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Failure<NoError>> {
-    Ok(Size { size: File::from(file).metadata()?.len() })
+    Ok(Size { size: File::try_from(file)?.metadata()?.len() })
 }
 
 async fn echo_box(call: ReceivedCall) -> Result<AmpBox, RemoteError> {

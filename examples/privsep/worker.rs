@@ -1,7 +1,7 @@
 //! The unprivileged side: all that it can read is what the helper opens for it.
 
 use amp_core::{CallError, Peer};
-use amp_unix::{PeerCredentials, inherited};
+use amp_unix::{Descriptor, PeerCredentials, inherited};
 use nix::unistd::geteuid;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -18,7 +18,7 @@ fn helper() -> io::Result<Peer> {
 /// Writes the file of this name to the standard output.
 pub(crate) async fn cat(name: &str) -> Result<(), AnyError> {
     let helper = helper()?;
-    let mut file = open(&helper, name).await?;
+    let mut file = File::try_from(open(&helper, name).await?)?;
     io::copy(&mut file, &mut io::stdout())?;
     helper.close().await;
     Ok(())
@@ -30,7 +30,7 @@ pub(crate) async fn check(folder: &Path) -> Result<(), AnyError> {
     try_alone(&helper, &folder.join("greeting.txt"))?;
 
     for (name, content) in [("greeting.txt", "hello"), ("letters/first.txt", "dear worker")] {
-        let mut file = open(&helper, name).await?;
+        let mut file = File::try_from(open(&helper, name).await?)?;
         let text = io::read_to_string(&file)?;
         if text != content {
             return Err(format!("{name} should read {content:?}, not {text:?}").into());
@@ -70,9 +70,9 @@ pub(crate) async fn check(folder: &Path) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn open(helper: &Peer, name: &str) -> Result<File, CallError<OpenError>> {
+async fn open(helper: &Peer, name: &str) -> Result<Descriptor, CallError<OpenError>> {
     let Opened { file } = helper.call_remote(Open { name: name.to_owned() }).await?;
-    Ok(file.into())
+    Ok(file)
 }
 
 /// What the worker can do without the helper.

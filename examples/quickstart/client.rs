@@ -102,7 +102,7 @@ async fn stream(peer: &Peer) -> Result<(), AnyError> {
 async fn descriptors(peer: &Peer) -> Result<(), AnyError> {
     let content = b"written by the server".to_vec();
     let OpenFile { file } = peer.call_remote(OpenTemporary { content }).await?;
-    let text = io::read_to_string(File::from(file))?;
+    let text = io::read_to_string(File::try_from(file)?)?;
     check("OpenTemporary hands over a file that reads", &*text, "written by the server")?;
 
     let mut files = Vec::new();

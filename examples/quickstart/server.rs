@@ -97,7 +97,7 @@ async fn concatenate_files(
     let content = spawn_blocking(move || {
         let mut content = Vec::new();
         for OpenFile { file } in files {
-            File::from(file).read_to_end(&mut content)?;
+            File::try_from(file)?.read_to_end(&mut content)?;
         }
         io::Result::Ok(content)
     });

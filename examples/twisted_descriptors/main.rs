@@ -109,7 +109,7 @@ async fn receive_file(twisted: &Peer) -> Result<(), AnyError> {
 /// Answers Twisted, which makes this call while it is asked for a file. Reading blocks, so it runs
 /// on a thread for that.
 async fn read_file(_: Context, ReadFile { file }: ReadFile) -> Result<Text, Failure<NoError>> {
-    let text = spawn_blocking(|| io::read_to_string(File::from(file))).await??;
+    let text = spawn_blocking(|| io::read_to_string(File::try_from(file)?)).await??;
     Ok(Text { text })
 }
 

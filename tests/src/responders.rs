@@ -123,7 +123,7 @@ async fn echo(stream: Switched) {
 }
 
 async fn file_size(_: Context, FileSize { file }: FileSize) -> Result<Size, Failure<NoError>> {
-    Ok(Size { size: File::from(file).metadata()?.len() })
+    Ok(Size { size: File::try_from(file)?.metadata()?.len() })
 }
 
 async fn open_temporary(
@@ -146,7 +146,7 @@ async fn concatenate_files(
     let read = move || {
         let mut content = Vec::new();
         for Opened { file } in files {
-            File::from(file).read_to_end(&mut content)?;
+            File::try_from(file)?.read_to_end(&mut content)?;
         }
         Ok(Content { content: content.into() })
     };

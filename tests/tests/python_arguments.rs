@@ -155,7 +155,7 @@ async fn lists_of_descriptors_go_both_ways() {
     let answer = timeout(DEADLINE, peer.call_remote(ReadAll { files })).await.unwrap().unwrap();
     assert_eq!(answer.contents, ["one", "two"]);
     let back = answer.files.into_iter().map(|file| {
-        let mut file = File::from(file);
+        let mut file = File::try_from(file).unwrap();
         file.rewind().unwrap();
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();

@@ -423,7 +423,7 @@ async fn twisted_calls_ours() {
         let (mut sink, into) = StreamOf::pair();
         tokio::spawn(async move {
             while let Some(file) = files.next().await {
-                let mut file = File::from(file.unwrap());
+                let mut file = File::try_from(file.unwrap()).unwrap();
                 let mut text = Vec::new();
                 file.rewind().unwrap();
                 file.read_to_end(&mut text).unwrap();

@@ -37,7 +37,7 @@ fn file(content: &[u8]) -> Descriptor {
 
 fn content(descriptor: Descriptor) -> String {
     let mut content = String::new();
-    File::from(descriptor).read_to_string(&mut content).unwrap();
+    File::try_from(descriptor).unwrap().read_to_string(&mut content).unwrap();
     content
 }
 

@@ -334,8 +334,8 @@ fn file_of(number: u64) -> Descriptor {
 }
 
 /// What a file holds, from its beginning.
-fn content(file: impl Into<File>) -> String {
-    let mut file = file.into();
+fn content(file: Descriptor) -> String {
+    let mut file = File::try_from(file).unwrap();
     file.rewind().unwrap();
     let mut content = String::new();
     file.read_to_string(&mut content).unwrap();

@@ -558,6 +558,6 @@ fn file_of(content: &[u8]) -> Descriptor {
 
 fn read(file: Descriptor) -> Vec<u8> {
     let mut content = Vec::new();
-    File::from(file).read_to_end(&mut content).unwrap();
+    File::try_from(file).unwrap().read_to_end(&mut content).unwrap();
     content
 }

@@ -47,7 +47,7 @@
 //!
 //! async fn log_to(_: Context<PathBuf>, LogTo { file }: LogTo) -> Result<(), Failure<NoError>> {
 //!     // From here on it belongs to this function, which closes it when it returns.
-//!     File::from(file).write_all(b"hello from the server\n")?;
+//!     File::try_from(file)?.write_all(b"hello from the server\n")?;
 //!     Ok(())
 //! }
 //!
@@ -61,7 +61,7 @@
 //! let peer = amp_unix::connect(&path).await?.spawn();
 //! let Opened { file } = peer.call_remote(Open { name: "notes".to_owned() }).await?;
 //! let mut text = String::new();
-//! File::from(file).read_to_string(&mut text)?;
+//! File::try_from(file)?.read_to_string(&mut text)?;
 //! assert_eq!(text, "to be read");
 //!
 //! // If the file is still needed here, send a duplicate, which is the same open file.

@@ -19,7 +19,7 @@
 //!
 //! fn responders() -> Responders {
 //!     Responders::new(()).try_respond(async |_: Context, LogTo { file }: LogTo| {
-//!         File::from(file).write_all(b"hello")?;
+//!         File::try_from(file)?.write_all(b"hello")?;
 //!         Ok::<_, Failure<NoError>>(())
 //!     })
 //! }

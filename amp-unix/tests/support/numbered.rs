@@ -5,7 +5,6 @@ use amp_unix::{Descriptor, UnixTransport};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::io::{PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::net::UnixStream;
 
@@ -21,7 +20,7 @@ pub(crate) fn numbered(number: u64) -> Descriptor {
 /// Reads what [`numbered`] has written. It is there once; and the end is seen only when nobody has
 /// the other side.
 pub(crate) fn number(descriptor: Descriptor) -> u64 {
-    let mut pipe = PipeReader::from(descriptor);
+    let mut pipe = PipeReader::try_from(descriptor).unwrap();
     let mut number = [0; 8];
     pipe.read_exact(&mut number).unwrap();
     assert_eq!(pipe.read(&mut [0]).unwrap(), 0);
@@ -30,7 +29,7 @@ pub(crate) fn number(descriptor: Descriptor) -> u64 {
 
 /// Pipes that hold these numbers, to be sent.
 pub(crate) fn numbered_attachments(numbers: impl IntoIterator<Item = u64>) -> VecDeque<Attachment> {
-    let owned = numbers.into_iter().map(|number| OwnedFd::from(numbered(number)));
+    let owned = numbers.into_iter().map(|number| numbered(number).into_owned().unwrap());
     owned.map(|fd| Arc::new(fd) as Attachment).collect()
 }
 

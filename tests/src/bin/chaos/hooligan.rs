@@ -6,7 +6,6 @@ use bytes::BytesMut;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -213,7 +212,7 @@ async fn send_descriptors(stream: &Stream) -> io::Result<()> {
     for _ in 0..30 {
         let mut descriptors = Vec::new();
         for _ in 0..40 {
-            descriptors.push(OwnedFd::from(holding(0)?));
+            descriptors.push(holding(0)?.into_owned()?);
         }
         stream.send(&bytes[..1], &mut descriptors).await?;
         stream.send_all(&bytes[1..]).await?;

@@ -13,7 +13,7 @@ pub(crate) fn holding(number: u64) -> io::Result<Descriptor> {
 /// Reads what [`holding`] has written. Neither side of the pipe can be waited for: a pipe with as
 /// many bytes and an end answers at once, and any other fails.
 pub(crate) fn held(descriptor: Descriptor) -> io::Result<u64> {
-    let mut pipe = PipeReader::from(descriptor);
+    let mut pipe = PipeReader::try_from(descriptor)?;
     let mut number = [0; 8];
     pipe.read_exact(&mut number)?;
     if pipe.read(&mut [0])? != 0 {
