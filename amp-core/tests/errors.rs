@@ -98,7 +98,7 @@ fn encode_errors() -> Vec<EncodeError> {
         EncodeErrorKind::NotCarried { what },
         EncodeErrorKind::Unwritable { what, seen: Shortened::new(SAID) },
         EncodeErrorKind::NoForm { what },
-        EncodeErrorKind::Custom(Outer(Inner).into()),
+        EncodeErrorKind::Custom(Arc::new(Outer(Inner))),
     ]);
     kinds.map(|kind| EncodeError::from(kind).at("name")).collect()
 }
@@ -122,7 +122,7 @@ fn decode_errors() -> Vec<DecodeError> {
         DecodeErrorKind::NotCarried { what },
         DecodeErrorKind::Unclaimable { ordinal: 1, received: 0 },
         DecodeErrorKind::NoForm { what },
-        DecodeErrorKind::Custom(Outer(Inner).into()),
+        DecodeErrorKind::Custom(Arc::new(Outer(Inner))),
     ]);
     kinds.map(|kind| DecodeError::from(kind).at("name")).collect()
 }
@@ -393,6 +393,20 @@ async fn a_report_says_everything_once_on_one_line() {
                     not be started: the stream broke during the TLS handshake: the shelf is empty: \
                     the van broke down";
     assert_eq!(Report::new(&lost).to_string(), expected);
+}
+
+#[test]
+fn the_errors_of_a_call_and_of_a_stream_go_to_all_who_wait_for_them() {
+    let encode = encode_errors().into_iter().map(CallError::<NoError>::Encode);
+    let decode = decode_errors().into_iter().map(CallError::Decode);
+    for error in encode.chain(decode) {
+        let clone = error.clone();
+        assert_eq!(Report::new(&clone).to_string(), Report::new(&error).to_string());
+    }
+    for error in decode_errors().into_iter().map(StreamError::Item) {
+        let clone = error.clone();
+        assert_eq!(Report::new(&clone).to_string(), Report::new(&error).to_string());
+    }
 }
 
 #[tokio::test]

@@ -1,24 +1,25 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::boxes::{BoxError, Value};
 use crate::shorten::Shortened;
 
-/// The cause of an error that a user's argument reports.
+/// The cause of an error that a user's argument reports, as it is made from other types.
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// A value that cannot be written, and which argument it is.
 ///
 /// It fails its call or answer only. Nothing of that was sent, and the connection goes on.
 #[doc(alias = "TooLong")]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EncodeError {
     inner: Box<Inner<EncodeErrorKind>>,
 }
 
 /// The fault of a value that cannot be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
     /// The pair or the whole does not fit into a box.
@@ -89,13 +90,13 @@ pub enum EncodeErrorKind {
     },
     /// The error that a user's argument reports, in its own words.
     #[error(transparent)]
-    Custom(Cause),
+    Custom(Arc<dyn Error + Send + Sync>),
 }
 
 impl EncodeError {
     /// Creates an error of an argument of your own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
-        EncodeErrorKind::Custom(cause.into()).into()
+        EncodeErrorKind::Custom(cause.into().into()).into()
     }
 
     /// `seen`, which is `what`, has no form on the wire.
@@ -175,13 +176,13 @@ impl Error for EncodeError {
 /// Received bytes that are not what an argument expects, and which argument it is.
 ///
 /// It fails the one call that it belongs to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DecodeError {
     inner: Box<Inner<DecodeErrorKind>>,
 }
 
 /// The fault of a received value.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeErrorKind {
     /// The key is not there and the argument is not optional.
@@ -293,13 +294,13 @@ pub enum DecodeErrorKind {
     },
     /// The error that a user's argument reports, in its own words.
     #[error(transparent)]
-    Custom(Cause),
+    Custom(Arc<dyn Error + Send + Sync>),
 }
 
 impl DecodeError {
     /// Creates an error of an argument of your own.
     pub fn custom(cause: impl Into<Cause>) -> Self {
-        DecodeErrorKind::Custom(cause.into()).into()
+        DecodeErrorKind::Custom(cause.into().into()).into()
     }
 
     /// Creates the error that `value` is not `expected`, which has its article: `an Integer`.
@@ -409,14 +410,14 @@ fn unclaimable_message(ordinal: u64, received: u64) -> String {
 
 /// What an error holds, on the heap. So results are as small as their values, and so are the frames of functions that
 /// have a result for each field.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner<K> {
     path: Path,
     kind: K,
 }
 
 /// Where in a box a value is: `points[3].label`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Path(String);
 
 impl Path {

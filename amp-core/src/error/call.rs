@@ -12,7 +12,7 @@ use crate::proto::{NotQueued, RemoteError, SwitchRefused, TooManyCalls};
 /// The reason why a call did not give a response. [`Report`](crate::Report) displays it with its causes.
 ///
 /// `E` are the errors that the command declares.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E = NoError> {
     /// The peer answered with an error that the command declares.

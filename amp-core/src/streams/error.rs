@@ -51,7 +51,7 @@ pub enum SinkError {
 }
 
 /// The reason why an item of a stream is missing, or why no more items come.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
     /// The sender failed the stream: see [`declared`](StreamError::declared).
