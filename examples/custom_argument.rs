@@ -11,8 +11,8 @@
 
 use amp_core::schema::{BoxSchema, WireType, WireTypes};
 use amp_core::{
-    AmpBox, Argument, Arguments, BoxReader, BoxWriter, Command, Connection, Context, DecodeError,
-    EncodeError, NoError, PeerAddress, Proto, Responders, Value, ValueWriter,
+    AmpBox, Argument, Arguments, BoxReader, BoxWriter, Command, Context, DecodeError, EncodeError,
+    NoError, PeerAddress, Proto, Responders, Value, ValueWriter, tcp,
 };
 use std::error::Error;
 use std::fmt::Write;
@@ -231,7 +231,7 @@ async fn over_a_connection() -> Result<(), Box<dyn Error>> {
 
     let stream = TcpStream::connect(server).await?;
     let here = stream.local_addr()?;
-    let peer = Connection::tcp(stream)?.spawn();
+    let peer = tcp::connection(stream)?.spawn();
     let report = |degrees| Report {
         measurement: Measurement { temperature: Celsius(degrees), position: None },
         origin: Origin::default(),

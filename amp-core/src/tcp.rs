@@ -24,7 +24,6 @@ use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use crate::argument::PeerAddress;
 use crate::connection::Connection;
 use crate::dial;
-use crate::router::Router;
 use crate::server::Listener;
 
 /// Connects to a TCP server. [`spawn`](Connection::spawn) starts the connection, and returns the
@@ -58,11 +57,22 @@ use crate::server::Listener;
 /// Dropping the future leaves nothing behind.
 #[doc(alias = "connectTCP")]
 pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connection> {
-    Connection::tcp(dial::connect(address).await?)
+    connection(dial::connect(address).await?)
+}
+
+/// Returns a connection over a TCP stream that is connected already. Small boxes are sent at once
+/// (`TCP_NODELAY`), and the peer's address is known.
+///
+/// # Errors
+///
+/// When the stream is not connected any more.
+pub fn connection(stream: TcpStream) -> io::Result<Connection> {
+    let (stream, address) = prepared(stream)?;
+    Ok(Connection::new(stream).peer_address(address))
 }
 
 /// Connects to whichever address of a host answers, as [`connect`] does, and returns the stream. Use it
-/// for a [`Router`], a proxy, or anything else that does not begin with the boxes of one connection.
+/// for anything that does not begin with boxes: a proxy, or TLS by a library of your own.
 ///
 /// # Errors
 ///
@@ -110,31 +120,6 @@ fn connection_of((stream, address): (TcpStream, SocketAddr)) -> io::Result<Conne
     Ok(Connection::new(stream).peer_address(address))
 }
 
-impl Connection {
-    /// Creates a connection over a connected TCP stream. Small boxes are sent at once (`TCP_NODELAY`).
-    /// To connect to an address, use [`tcp::connect`](crate::tcp::connect).
-    ///
-    /// # Errors
-    ///
-    /// When the stream is not connected any more.
-    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
-        let (stream, address) = prepared(stream)?;
-        Ok(Self::new(stream).peer_address(address))
-    }
-}
-
-impl Router {
-    /// Routes over a connected TCP stream. Small boxes are sent at once (`TCP_NODELAY`).
-    ///
-    /// # Errors
-    ///
-    /// When the stream is not connected any more.
-    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
-        let (stream, address) = prepared(stream)?;
-        Ok(Self::new(stream).peer_address(address))
-    }
-}
-
 /// Lets the system probe the peer once nothing has come from it for the time `after`, and then after
 /// each `interval`. When several probes have got no answer (9 on Linux by default), the stream fails,
 /// and with it the connection. While data is unacknowledged, there are no probes: see the
@@ -145,12 +130,12 @@ impl Router {
 ///
 /// ```no_run
 /// # async fn f() -> std::io::Result<()> {
-/// use amp_core::{Connection, tcp};
+/// use amp_core::tcp;
 /// use std::time::Duration;
 ///
 /// let stream = tokio::net::TcpStream::connect("127.0.0.1:1234").await?;
 /// tcp::set_keepalive(&stream, Duration::from_secs(60), Duration::from_secs(10))?;
-/// let peer = Connection::tcp(stream)?.spawn();
+/// let peer = tcp::connection(stream)?.spawn();
 /// # Ok(()) }
 /// ```
 ///

@@ -2,7 +2,7 @@
 
 use amp_core::router::{Route, RouteError, Router, RouterLimits, Routes};
 use amp_core::{
-    AmpBox, CloseReason, Connection, Limits, ReceivedCall, RemoteError, Responders, Transport,
+    AmpBox, CloseReason, Connection, Limits, ReceivedCall, RemoteError, Responders, Transport, tcp,
 };
 use bytes::BytesMut;
 use std::future::poll_fn;
@@ -84,7 +84,7 @@ async fn a_peer_that_goes_while_a_route_is_full_is_noticed() {
     let (near, _) = listener.accept().await.unwrap();
     let stall_timeout = Duration::from_secs(3600);
     let limits = RouterLimits::default().receive_queue(1000).stall_timeout(stall_timeout);
-    let router = Router::tcp(near).unwrap().limits(limits);
+    let router = Router::from(tcp::connection(near).unwrap()).limits(limits);
     let peer = Connection::with_transport(route(&router.routes(), "a"))
         .limits(Limits::default().running_responders(1))
         .responders(Responders::new(()).respond_by_name("Wait", wait))

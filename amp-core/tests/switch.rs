@@ -5,7 +5,7 @@ mod support;
 
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, CommandError, Connection, Limits, NoError, Peer,
-    ReceivedCall, Responders, SwitchCall, Switched,
+    ReceivedCall, Responders, SwitchCall, Switched, tcp,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -507,7 +507,7 @@ async fn a_peer_that_goes_while_its_switch_is_decided_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (near, _) = listener.accept().await.unwrap();
-    let peer = Connection::tcp(near).unwrap().responders(responders).spawn();
+    let peer = tcp::connection(near).unwrap().responders(responders).spawn();
     // What is behind the call hides the end of the stream.
     far.write_all(&[&ask("1", "False")[..], &[0xff; 1000]].concat()).await.unwrap();
     decides.recv().await.unwrap();

@@ -6,7 +6,7 @@ use amp_core::observing::outliving_responders;
 use amp_core::testing::pair;
 use amp_core::{
     AmpBox, CallError, CloseReason, Command, Connection, Context, Limits, NoError, ReceivedCall,
-    RemoteError, Responders,
+    RemoteError, Responders, tcp,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -180,7 +180,7 @@ async fn one_way_commands_of_a_peer_that_has_gone_are_begun_as_others_are_done()
     let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits::default().running_responders(4);
-    let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
+    let here = tcp::connection(listener.accept().await.unwrap().0).unwrap();
     let peer = here.limits(limits).responders(slow).spawn();
     for n in 0..NOTICES {
         let number = n.to_string();
@@ -217,7 +217,7 @@ async fn one_way_commands_that_were_read_are_begun_though_the_stream_was_reset()
     let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let slow = Responders::new(()).respond_by_name("Slow", gated(Arc::clone(&gate)));
     let limits = Limits::default().running_responders(4);
-    let here = Connection::tcp(listener.accept().await.unwrap().0).unwrap();
+    let here = tcp::connection(listener.accept().await.unwrap().0).unwrap();
     let peer = here.limits(limits).responders(slow).spawn();
     let mut notices = Vec::new();
     for n in 0..NOTICES {

@@ -60,8 +60,27 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 #[doc(alias = "connectUNIX")]
 pub async fn connect(path: impl AsRef<Path>) -> io::Result<Connection> {
     let path = path.as_ref();
-    let connected = async { connection(stream_to(path).await?) };
-    connected.await.map_err(|error| name::at_path("connect to", path, error))
+    let stream = connect_stream(path).await?;
+    connection(stream).map_err(|error| name::at_path("connect to", path, error))
+}
+
+/// Connects to a server as [`connect`] does, and returns the stream. Use it for anything that does not begin
+/// with boxes, such as TLS from the start or a proxy.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Panics
+///
+/// As [`connect`].
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn connect_stream(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+    let path = path.as_ref();
+    stream_to(path).await.map_err(|error| name::at_path("connect to", path, error))
 }
 
 async fn stream_to(path: &Path) -> io::Result<UnixStream> {

@@ -41,8 +41,9 @@
 //!
 //! The [`cookbook`] has recipes for descriptors, child processes and tests.
 //!
-//! - [`connect`] connects to a path, and [`connection`] uses a socket that is already connected. A
-//!   server listens on a [`UnixSocketListener`].
+//! - [`connect`] connects to a path, and [`connection`] uses a socket that is already connected.
+//!   [`connect_stream`] connects for TLS, or for another protocol. A server listens on a
+//!   [`UnixSocketListener`].
 //! - A [`Descriptor`] is an argument that hands an open file, socket or pipe to the peer.
 //! - A transport that carries descriptors implements [`IUnixTransport`], as tokio's
 //!   [`UnixStream`](tokio::net::UnixStream) does. [`connection_over`] makes a connection over any
@@ -131,7 +132,7 @@ mod transport;
 pub use adapter::UnixTransport;
 pub use any_listener::AnyListener;
 pub use children::{ChildPipes, child_pipes, socketpair};
-pub use connect::{connect, connection, connection_over};
+pub use connect::{connect, connect_stream, connection, connection_over};
 pub use credentials::PeerCredentials;
 pub use descriptor::Descriptor;
 pub use error::DescriptorError;

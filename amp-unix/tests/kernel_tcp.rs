@@ -4,7 +4,7 @@
 mod support;
 
 use amp_core::tcp::KeepaliveListener;
-use amp_core::{CallError, CloseReason, Connection, Listener, blocking, tcp};
+use amp_core::{CallError, CloseReason, Listener, blocking, tcp};
 use nix::libc::{self, c_long};
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
@@ -265,7 +265,7 @@ fn a_tcp_stream_whose_options_cannot_be_set_is_closed() {
                 let (stream, _) = runtime.block_on(kept_alive.accept()).unwrap();
                 let kept = tcp::set_keepalive(&stream, SECOND, SECOND);
                 assert_failed(kept, errno, "keepalive");
-                assert_failed(Connection::tcp(stream), errno, "a stream that is connected");
+                assert_failed(tcp::connection(stream), errno, "a stream that is connected");
             });
             for mut client in clients {
                 assert!(!matches!(client.read(&mut [0]), Ok(1..)), "it is closed");

@@ -24,8 +24,8 @@ pub(crate) fn unix(stream: UnixStream) -> Connection {
     amp_unix::connection_over(Counted(stream))
 }
 
-/// A connection over a TCP stream whose writes are counted, otherwise as [`Connection::tcp`] makes
-/// it.
+/// A connection over a TCP stream whose writes are counted, otherwise as
+/// [`tcp::connection`](amp_core::tcp::connection) makes it.
 pub(crate) fn tcp(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let address = stream.peer_addr()?;

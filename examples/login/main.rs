@@ -11,8 +11,7 @@
 mod login;
 
 use amp_core::{
-    Arguments, CallError, CloseReason, Command, Connection, Context, NoError, Peer, Report,
-    Responders, tcp,
+    Arguments, CallError, CloseReason, Command, Context, NoError, Peer, Report, Responders, tcp,
 };
 use std::error::Error;
 use std::future::pending;
@@ -101,7 +100,7 @@ async fn serve(listener: TcpListener, secret: Arc<Secret>, deadline: Duration) -
         let secret = Arc::clone(&secret);
         logins.spawn(async move {
             let responders = Responders::new(()).respond(sum);
-            let connection = Connection::tcp(stream)?;
+            let connection = tcp::connection(stream)?;
             match log_in(connection, Side::Listening, &secret, deadline, responders).await {
                 Ok(peer) => {
                     tokio::spawn(async move { peer.closed().await });

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use amp_core::{Arguments, Command, Connection, Context, NoError, Responders};
+use amp_core::{Arguments, Command, Context, NoError, Responders, tcp};
 use amp_tests::{DEADLINE, Process, Python};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -48,7 +48,7 @@ async fn twisted_takes_a_refusal_for_an_error_and_goes_on() {
     });
     let (stream, _) = listener.accept().await.unwrap();
     let responders = Responders::new(()).respond(slow).respond(late);
-    Connection::tcp(stream).unwrap().responders(responders).run().await;
+    tcp::connection(stream).unwrap().responders(responders).run().await;
     let printed = timeout(DEADLINE, client).await.unwrap().unwrap();
     // Twisted's name for any code that a command does not declare.
     let refused = "UnknownRemoteError The connection is closing; the call was not acted upon";

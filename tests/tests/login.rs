@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use amp_core::{
     AmpBox, CallError, CloseReason, Connection, Context, NoError, Peer, ReceivedCall, RemoteError,
-    Responders,
+    Responders, tcp,
 };
 use amp_tests::commands::{Sum, Total};
 use amp_tests::{DEADLINE, Process, Python, Transport};
@@ -245,7 +245,7 @@ async fn twisted_client(secret: &'static str) -> (Vec<String>, Result<(), LoginE
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let peer = start(Side::Listening, Connection::tcp(stream).unwrap(), SECRET).await?;
+        let peer = start(Side::Listening, tcp::connection(stream).unwrap(), SECRET).await?;
         peer.closed().await;
         Ok(())
     });

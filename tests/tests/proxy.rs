@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use amp_core::{Connection, FailurePolicy, Peer, ReceivedCall, Responders, Switched};
+use amp_core::{FailurePolicy, Peer, ReceivedCall, Responders, Switched, tcp};
 use amp_tests::{Address, DEADLINE, Process, Transport};
 use support::{ours, python, twisted};
 use tokio::io::copy_bidirectional;
@@ -54,7 +54,7 @@ async fn serve(listener: TcpListener, backend: Address) {
         let client = Arc::new(OnceLock::new());
         let connection = backend.connect().await.unwrap().responders(proxy_of(Arc::clone(&client)));
         let backend = Arc::new(OnceLock::from(connection.spawn()));
-        let connection = Connection::tcp(stream).unwrap().responders(proxy_of(backend));
+        let connection = tcp::connection(stream).unwrap().responders(proxy_of(backend));
         client.get_or_init(|| connection.spawn());
     }
 }

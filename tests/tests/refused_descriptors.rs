@@ -4,7 +4,7 @@
 use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls, dangerous};
 use amp_core::{
     Arguments, CallError, Command, Connection, DecodeErrorKind, EncodeErrorKind, Peer, Report,
-    Responders, blocking, testing,
+    Responders, blocking, tcp, testing,
 };
 use amp_unix::Descriptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -118,7 +118,7 @@ async fn tcp() -> (TcpStream, TcpStream) {
 #[tokio::test]
 async fn tcp_carries_none() {
     let (near, far) = tcp().await;
-    let (near, far) = pair(Connection::tcp(near).unwrap(), Connection::tcp(far).unwrap());
+    let (near, far) = pair(tcp::connection(near).unwrap(), tcp::connection(far).unwrap());
     refuses(&near).await;
     refuses(&far).await;
 }
@@ -228,7 +228,7 @@ async fn the_blocking_client_carries_none() {
     let (near, far) = tcp().await;
     let near = near.into_std().unwrap();
     near.set_nonblocking(false).unwrap();
-    let _far = Connection::tcp(far).unwrap().responders(responders()).spawn();
+    let _far = tcp::connection(far).unwrap().responders(responders()).spawn();
     let client = blocking::Connection::new(near).start();
     spawn_blocking(move || refuses_blocking(client, assert_unknown)).await.unwrap();
 

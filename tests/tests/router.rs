@@ -4,7 +4,7 @@
 use amp_core::router::{BoundRoute, RouteName, Router, Routes};
 use amp_core::{
     Arguments, CloseReason, Command, Connection, Context, Failure, NoError, Peer as Remote,
-    Responders,
+    Responders, tcp,
 };
 use amp_tests::{DEADLINE, Peer, Process, Python, Transport};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -118,7 +118,7 @@ async fn converse(counters: &[Remote]) {
 async fn connect(server: &Peer) -> Router {
     let address = server.address().to_string();
     let stream = TcpStream::connect(address.strip_prefix("tcp:").unwrap()).await.unwrap();
-    Router::tcp(stream).unwrap()
+    Router::from(tcp::connection(stream).unwrap())
 }
 
 /// Accepts one connection, and the program's client that makes it; gives what that prints.
@@ -130,7 +130,7 @@ async fn accept(arguments: &[&str], start: impl FnOnce(&Routes)) -> Vec<String> 
     let client =
         tokio::task::spawn_blocking(|| Process::start(client).finish(Instant::now() + DEADLINE));
     let (stream, _) = timeout(DEADLINE, listener.accept()).await.unwrap().unwrap();
-    let starting = Router::tcp(stream).unwrap();
+    let starting = Router::from(tcp::connection(stream).unwrap());
     let routes = starting.routes();
     start(&routes);
     let ended = timeout(DEADLINE, starting.run()).await.unwrap();

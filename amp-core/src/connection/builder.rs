@@ -64,8 +64,9 @@ impl Connection {
     /// [`field@Limits::close_timeout`]. That of a pipe does not: see
     /// [`from_halves`](Connection::from_halves), which also says when writing raises `SIGPIPE`.
     ///
-    /// A Unix socket that is used in this way carries no file descriptors, and drops those that the
-    /// peer sends. To exchange descriptors, use `amp_unix::connection`.
+    /// For a TCP stream there is [`tcp::connection`](crate::tcp::connection), which also sends small boxes
+    /// at once and knows the peer's address. A Unix socket that is used in this way carries no file
+    /// descriptors, and drops those that the peer sends: use `amp_unix::connection` for it.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         Self::with_transport(ByteTransport::new(stream))
     }

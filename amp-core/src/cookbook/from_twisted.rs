@@ -165,7 +165,7 @@
 //!
 //! ```no_run
 //! # mod front { pub mod responders { pub fn responders() -> amp_core::Responders { amp_core::Responders::new(()) } } }
-//! use amp_core::{Connection, Peer, ReceivedCall, Responders, tcp};
+//! use amp_core::{Peer, ReceivedCall, Responders, tcp};
 //! use front::responders::responders;
 //! use std::env;
 //! use std::io;
@@ -213,7 +213,7 @@
 //!     let old = tcp::connect(old_address).await?.responders(back).spawn();
 //!     let passed_on = old.clone();
 //!     let new = responders().fallback(move |call: ReceivedCall| call.pass_on(&passed_on));
-//!     let server = Connection::tcp(stream)?.responders(new).spawn();
+//!     let server = tcp::connection(stream)?.responders(new).spawn();
 //!     let _ = client.set(server.clone());
 //!     end_with(old, server).await;
 //!     Ok(())
@@ -272,7 +272,7 @@
 //! ```
 //!
 //! Over Unix sockets, `amp_unix::connect`, `UnixSocketListener::accept_stream` and `amp_unix::connection` take the
-//! places of `tcp::connect`, `accept` and `Connection::tcp`.
+//! places of `tcp::connect`, `accept` and `tcp::connection`.
 //!
 //! This program passes on calls and nothing else. Neither `StartTLS` nor another protocol switch works through it: if
 //! the old service agrees to a switch, this program goes on with boxes, and the client loses its connection. If clients

@@ -2,7 +2,9 @@
 
 use amp_core::Responders;
 use amp_core::streams::{SinkError, StreamError, StreamOf};
-use amp_core::{AmpBox, Argument, Connection, Limits, Ping, ReceivedCall, RemoteError, Report};
+use amp_core::{
+    AmpBox, Argument, Connection, Limits, Ping, ReceivedCall, RemoteError, Report, tcp,
+};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use std::fmt::Debug;
@@ -176,7 +178,7 @@ async fn items_count_among_what_all_connections_of_a_server_hold() {
     let (responders, mut streams) = uploads_of::<Bytes>();
     tokio::spawn(amp_core::serve(listener, responders).bytes_in_all(300_000));
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let raw = Connection::tcp(stream).unwrap().spawn();
+    let raw = tcp::connection(stream).unwrap().spawn();
     raw.call_by_name("Upload", [("items", "0")]).await.unwrap();
     let stream = streams.recv().await.unwrap();
     let mut calls = Vec::new();

@@ -3,7 +3,7 @@
 use amp_core::reconnect::{Backoff, Client as Reconnecting, Connector, Jitter};
 use amp_core::router::{RouteName, Router, Routes};
 use amp_core::tls::{PeerCertificates, StartTls};
-use amp_core::{CallError, Connection, Context, Limits, NoError, Peer, Ping, Responders};
+use amp_core::{CallError, Connection, Context, Limits, NoError, Peer, Ping, Responders, tcp};
 use amp_tests::Address;
 use std::io;
 use std::sync::Arc;
@@ -124,7 +124,9 @@ impl Connect {
             Way::Routes => {
                 let router = match &self.address {
                     Address::Unix(path) => Router::new(UnixStream::connect(path).await?),
-                    Address::Tcp(address) => Router::tcp(TcpStream::connect(address).await?)?,
+                    Address::Tcp(address) => {
+                        Router::from(tcp::connection(TcpStream::connect(address).await?)?)
+                    }
                 };
                 let connections = over_routes(&router.routes())?;
                 // The connections have the routes, and so the router.
