@@ -9,10 +9,11 @@
 //! cargo run --example custom_argument
 //! ```
 
+use amp_core::boxes::{BoxReader, BoxWriter};
 use amp_core::schema::{BoxSchema, WireType, WireTypes};
 use amp_core::{
-    AmpBox, Argument, Arguments, BoxReader, BoxWriter, Command, Context, DecodeError, EncodeError,
-    NoError, PeerAddress, Proto, Responders, Value, ValueWriter, tcp,
+    AmpBox, Argument, Arguments, Command, Context, DecodeError, EncodeError, NoError, PeerAddress,
+    Proto, Responders, Value, ValueWriter, tcp,
 };
 use std::error::Error;
 use std::fmt::Write;

@@ -13,11 +13,11 @@
 //! connection, or the proxy has streams on it, calls about streams and the argument `_route` must not be passed on: see
 //! `ReceivedCall::pass_on`, which refuses them.
 
+use amp_core::boxes::BoxReader;
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, BoxReader, Command, Context, NoError, Peer, Proto, ReceivedCall, Responders,
-    Switched,
+    AmpBox, Arguments, Command, Context, NoError, Peer, Proto, ReceivedCall, Responders, Switched,
 };
 use amp_unix::Descriptor;
 use std::error::Error;

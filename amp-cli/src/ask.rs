@@ -1,11 +1,12 @@
 //! A call that can be made: its schema was read, and its arguments fit.
 
-use amp_core::argument::{Attachments, Extensions};
+use amp_core::argument::{Attachment, AttachmentKind, Attachments, Extensions};
+use amp_core::boxes::{BoxLimits, BoxReader, BoxWriter};
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, CommandSchema, ErrorSchema};
 use amp_core::{
-    AmpBox, Attachment, AttachmentKind, BoxLimits, BoxReader, BoxWriter, CallError, DecodeError,
-    EncodeError, Peer, PeerAddress, Proto, RemoteError, Report, Switched,
+    AmpBox, CallError, DecodeError, EncodeError, Peer, PeerAddress, Proto, RemoteError, Report,
+    Switched,
 };
 use bytes::BytesMut;
 use std::os::fd::OwnedFd;

@@ -1,10 +1,11 @@
 //! Calls of a peer: they are told of, and answered by rules.
 
+use amp_core::boxes::BoxReader;
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::tls::{Agreement, Role, StartTls};
 use amp_core::{
-    AmpBox, BoxReader, DecodeError, Proto, ReceivedCall, RemoteError, Report, Responders, Switched,
+    AmpBox, DecodeError, Proto, ReceivedCall, RemoteError, Report, Responders, Switched,
 };
 use std::sync::Arc;
 use tokio::sync::mpsc;

@@ -1,6 +1,6 @@
 //! Descriptors that were received.
 
-use amp_core::Attachment;
+use amp_core::argument::Attachment;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::BoxSchema;
 use amp_unix::Descriptor;

@@ -1,6 +1,6 @@
 //! Files that a user names: to be sent as descriptors, or to be read.
 
-use amp_core::Attachment;
+use amp_core::argument::Attachment;
 use amp_unix::{Descriptor, inherited};
 use serde::Deserialize;
 use std::collections::HashMap;

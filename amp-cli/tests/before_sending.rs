@@ -108,7 +108,9 @@ fn values_are_as_the_table_says() {
             let mut read = [0; 4096];
             let count = stream.unwrap().read(&mut read).unwrap();
             let mut raw = bytes::Bytes::copy_from_slice(&read[..count]);
-            all.push(amp_core::AmpBox::parse(&mut raw, amp_core::BoxLimits::default()).unwrap());
+            all.push(
+                amp_core::AmpBox::parse(&mut raw, amp_core::boxes::BoxLimits::default()).unwrap(),
+            );
         }
         all
     });

@@ -1,6 +1,7 @@
 //! Boxes to bytes and back.
 
-use amp_core::{AmpBox, BoxLimits, BoxWriter, Decoder};
+use amp_core::AmpBox;
+use amp_core::boxes::{BoxLimits, BoxWriter, Decoder};
 use bytes::BytesMut;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

@@ -1,6 +1,7 @@
 //! What the derive macros expand to: typed commands to bytes and back.
 
-use amp_core::{AmpBox, Arguments, BoxLimits, BoxReader, BoxWriter, Proto};
+use amp_core::boxes::{BoxLimits, BoxReader, BoxWriter};
+use amp_core::{AmpBox, Arguments, Proto};
 use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;

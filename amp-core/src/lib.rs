@@ -202,18 +202,12 @@ pub mod tls;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use argument::attachment::{Attachment, AttachmentKind};
-pub use argument::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use argument::error::{DecodeError, EncodeError};
 pub use argument::proto::{PeerAddress, Proto};
 pub use argument::traits::Argument;
-pub use argument::unknown_keys::UnknownKeys;
 pub use boxes::amp_box::AmpBox;
-pub use boxes::decoder::Decoder;
-pub use boxes::error::BoxError;
-pub use boxes::limits::BoxLimits;
-pub use boxes::reader::BoxReader;
 pub use boxes::value::Value;
-pub use boxes::writer::{BoxWriter, ValueWriter};
+pub use boxes::writer::ValueWriter;
 pub use command::{
     Answered, Arguments, Command, CommandError, NoError, OneWay, Ping, ProtocolSwitch, Reflect,
     Reflected,
@@ -225,7 +219,7 @@ pub use connection::{
 };
 pub use error::CallError;
 #[cfg(feature = "tokio")]
-pub use observing::wire_log::{WireLine, WireLog};
+pub use observing::wire_log::WireLog;
 pub use proto::error::RemoteError;
 pub use proto::limit_kind::LimitKind;
 pub use proto::limits::{Limits, LimitsError};
@@ -240,7 +234,6 @@ pub use responder::{
 };
 #[cfg(feature = "tokio")]
 pub use server::{Listener, Serve, serve, serve_with};
-pub use shorten::Shortened;
 
 #[cfg(feature = "derive")]
 pub use amp_derive::{Argument, Arguments, Command, CommandError};
@@ -267,7 +260,9 @@ pub mod __private {
         error.to_string()
     }
 
+    pub use crate::argument::DecodeErrorKind;
     pub use crate::argument::list::wrap_each;
+    pub use crate::boxes::{BoxLimits, BoxReader, BoxWriter};
     pub use crate::command::amp_list::{read_amp_list, read_box, write_amp_list, write_box};
     #[cfg(feature = "json")]
     pub use crate::command::described::DescribedInJson;
@@ -284,10 +279,7 @@ pub mod __private {
     #[cfg(feature = "tokio")]
     pub use crate::restraint::{Restraint, restrained};
     pub use crate::schema::{BoxSchema, CaseSchema, ErrorSchema, WireType, WireTypes};
-    pub use crate::{
-        AmpBox, Argument, BoxLimits, BoxReader, BoxWriter, DecodeError, DecodeErrorKind,
-        EncodeError, Proto, Value, ValueWriter,
-    };
+    pub use crate::{AmpBox, Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
     #[cfg(feature = "tokio")]
     pub use tracing;
 }

@@ -2,10 +2,11 @@
 //! part of the API, and a field could take it away unseen.
 
 use amp_core::argument::{
-    Continued, ContinuedZlib, DateTime, DateTimeError, Decimal, DecimalError, DecimalKind,
-    Extensions, FromConnection, Json, Numbered, Packed, UuidBytes, UuidInteger, Zlib,
+    AttachmentKind, Continued, ContinuedZlib, DateTime, DateTimeError, Decimal, DecimalError,
+    DecimalKind, DecodeErrorKind, EncodeErrorKind, Extensions, FromConnection, Json, Numbered,
+    Packed, Shortened, UnknownKeys, UuidBytes, UuidInteger, Zlib,
 };
-use amp_core::boxes::{BoxCodec, IntoIter};
+use amp_core::boxes::{BoxCodec, BoxError, BoxLimits, Decoder, IntoIter};
 use amp_core::dynamic::{self, Integer, IntegerError, JsonError, Values};
 use amp_core::login::{Attempt, Login, NoMoreAttempts};
 use amp_core::proto::{
@@ -32,13 +33,11 @@ use amp_core::tower::{
     TypedCalls,
 };
 use amp_core::{
-    AmpBox, Answered, AttachmentKind, BoxError, BoxLimits, Call, CallError, CameBeforeTls,
-    CloseReason, Connection, Context, DecodeError, DecodeErrorKind, Decoder, Drained, EncodeError,
-    EncodeErrorKind, Failure, FailurePolicy, LimitKind, Limits, LimitsError, NamedCall,
-    NamedCallWith, NamedNotification, NamedNotificationWith, NoError, Notification, Peer,
-    PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
-    ResponderClash, Responders, Serve, Shortened, SwitchCall, Switched, SwitchedParts, UnknownKeys,
-    WireLog, blocking,
+    AmpBox, Answered, Call, CallError, CameBeforeTls, CloseReason, Connection, Context,
+    DecodeError, Drained, EncodeError, Failure, FailurePolicy, LimitKind, Limits, LimitsError,
+    NamedCall, NamedCallWith, NamedNotification, NamedNotificationWith, NoError, Notification,
+    Peer, PeerAddress, Ping, ReceivedCall, Reflect, Reflected, RefusedAttachment, RemoteError,
+    ResponderClash, Responders, Serve, SwitchCall, Switched, SwitchedParts, WireLog, blocking,
 };
 use std::error::Error;
 use tokio::net::TcpListener;

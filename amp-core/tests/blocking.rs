@@ -8,14 +8,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use amp_core::EncodeErrorKind;
-use amp_core::argument::FromConnection;
+use amp_core::argument::{
+    Attachment, AttachmentKind, EncodeErrorKind, FromConnection, UnknownKeys,
+};
 use amp_core::blocking::{Client, Connection};
+use amp_core::boxes::{BoxError, BoxLimits, BoxReader, BoxWriter};
 use amp_core::proto::ProtocolError;
 use amp_core::{
-    AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxError, BoxLimits, BoxReader,
-    BoxWriter, CallError, CloseReason, Command, CommandError, DecodeError, EncodeError, Limits,
-    PeerAddress, Proto, RemoteError, UnknownKeys, Value, ValueWriter, keys,
+    AmpBox, Argument, Arguments, CallError, CloseReason, Command, CommandError, DecodeError,
+    EncodeError, Limits, PeerAddress, Proto, RemoteError, Value, ValueWriter, keys,
 };
 use blocking_double::BlockingDouble;
 

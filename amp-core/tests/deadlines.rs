@@ -2,11 +2,11 @@
 
 mod support;
 
+use amp_core::boxes::BoxWriter;
 use amp_core::reconnect::Connector;
 use amp_core::testing::pair;
 use amp_core::{
-    BoxWriter, CallError, CloseReason, Command, Connection, Context, EncodeError, NoError, Proto,
-    Responders,
+    CallError, CloseReason, Command, Connection, Context, EncodeError, NoError, Proto, Responders,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

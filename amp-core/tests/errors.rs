@@ -1,8 +1,10 @@
 //! What errors say, and how they are said.
 
-use amp_core::BoxError;
 use amp_core::ResponderClash;
-use amp_core::argument::{DateTime, DateTimeError, Decimal, DecimalError};
+use amp_core::argument::{
+    DateTime, DateTimeError, Decimal, DecimalError, DecodeErrorKind, EncodeErrorKind, Shortened,
+};
+use amp_core::boxes::BoxError;
 use amp_core::dynamic::{Integer, IntegerError, JsonError, Values};
 use amp_core::proto::{
     Body, NotQueued, Protocol, ProtocolError, ProtocolLimits, SwitchRefused, TooManyCalls,
@@ -13,9 +15,9 @@ use amp_core::schema::{BoxSchema, Schema, SchemaClash, SchemaError};
 use amp_core::streams::{SinkError, StreamError};
 use amp_core::tls::{TlsConfigError, TlsError};
 use amp_core::{
-    CallError, CloseReason, CommandError, Connection, DecodeError, DecodeErrorKind, EncodeError,
-    EncodeErrorKind, LimitKind, Limits, LimitsError, NoError, PeerAddress, ReceivedCall,
-    RefusedAttachment, RemoteError, Report, Responders, Shortened,
+    CallError, CloseReason, CommandError, Connection, DecodeError, EncodeError, LimitKind, Limits,
+    LimitsError, NoError, PeerAddress, ReceivedCall, RefusedAttachment, RemoteError, Report,
+    Responders,
 };
 use std::error::Error;
 use std::io;

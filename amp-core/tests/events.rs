@@ -2,12 +2,14 @@
 
 mod support;
 
+use amp_core::argument::AttachmentKind;
+use amp_core::boxes::BoxLimits;
 use amp_core::router::{Router, RouterLimits};
 use amp_core::testing::pair;
 use amp_core::{
-    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
-    Context, DecodeError, EncodeError, Failure, Limits, Listener, NoError, Peer, Proto,
-    ReceivedCall, RefusedAttachment, RemoteError, Responders, Transport, Value, ValueWriter, serve,
+    AmpBox, Argument, Arguments, CallError, Command, Connection, Context, DecodeError, EncodeError,
+    Failure, Limits, Listener, NoError, Peer, Proto, ReceivedCall, RefusedAttachment, RemoteError,
+    Responders, Transport, Value, ValueWriter, serve,
 };
 use bytes::BytesMut;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What Python writes and reads, as `golden/generate.py` recorded it.
 
-use amp_core::argument::{DateTime, Decimal, DecimalKind};
-use amp_core::{Argument, DecodeError, DecodeErrorKind, Proto, Value, ValueWriter};
+use amp_core::argument::{DateTime, Decimal, DecimalKind, DecodeErrorKind};
+use amp_core::{Argument, DecodeError, Proto, Value, ValueWriter};
 use bytes::BytesMut;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;

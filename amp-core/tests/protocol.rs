@@ -1,7 +1,9 @@
 //! Two sides without input or output, driven by what is public alone.
 
+use amp_core::argument::Attachment;
+use amp_core::boxes::{BoxLimits, Decoder};
 use amp_core::proto::{Body, CallId, Event, NotQueued, Protocol, ProtocolLimits};
-use amp_core::{AmpBox, Attachment, BoxLimits, CloseReason, Decoder, keys};
+use amp_core::{AmpBox, CloseReason, keys};
 use bytes::BytesMut;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;

@@ -3,10 +3,12 @@
 
 mod support;
 
+use amp_core::argument::AttachmentKind;
+use amp_core::boxes::{BoxLimits, Decoder};
 use amp_core::{
-    AmpBox, Argument, Arguments, AttachmentKind, BoxLimits, CallError, Command, Connection,
-    DecodeError, Decoder, EncodeError, FailurePolicy, Limits, NoError, OneWay, Peer, Proto,
-    RefusedAttachment, Responders, Value, ValueWriter,
+    AmpBox, Argument, Arguments, CallError, Command, Connection, DecodeError, EncodeError,
+    FailurePolicy, Limits, NoError, OneWay, Peer, Proto, RefusedAttachment, Responders, Value,
+    ValueWriter,
 };
 use bytes::BytesMut;
 use std::io;

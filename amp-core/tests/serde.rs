@@ -8,10 +8,10 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
+use amp_core::boxes::{BoxError, BoxLimits};
 use amp_core::serde::{from_box, to_box};
-use amp_core::{
-    AmpBox, Argument, Arguments, BoxError, BoxLimits, DecodeErrorKind, EncodeErrorKind,
-};
+use amp_core::{AmpBox, Argument, Arguments};
 use bytes::Bytes;
 use effort::assert_linear;
 use proptest::collection::vec;

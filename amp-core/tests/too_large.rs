@@ -3,10 +3,10 @@
 mod support;
 
 use amp_core::argument::{Continued, Numbered};
+use amp_core::boxes::{BoxLimits, BoxReader, BoxWriter};
 use amp_core::{
-    AmpBox, Argument, Arguments, BoxLimits, BoxReader, BoxWriter, CallError, Command, Connection,
-    DecodeError, EncodeError, Limits, NoError, OneWay, Proto, ReceivedCall, RemoteError,
-    Responders, Value, ValueWriter,
+    AmpBox, Argument, Arguments, CallError, Command, Connection, DecodeError, EncodeError, Limits,
+    NoError, OneWay, Proto, ReceivedCall, RemoteError, Responders, Value, ValueWriter,
 };
 use bytes::Bytes;
 use std::sync::Arc;

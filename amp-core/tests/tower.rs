@@ -2,15 +2,15 @@
 
 mod support;
 
-use amp_core::argument::Numbered;
+use amp_core::argument::{DecodeErrorKind, Numbered};
+use amp_core::boxes::BoxLimits;
 use amp_core::reconnect::{Backoff, Connector, Jitter};
 use amp_core::tower::{
     ClientService, LayeredAnswer, LayeredCall, NamedRequest, PeerService, TypedCalls,
 };
 use amp_core::{
-    AmpBox, Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection,
-    Context, DecodeErrorKind, Limits, NoError, ReceivedCall, RemoteError, Responders, Switched,
-    testing,
+    AmpBox, Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits,
+    NoError, ReceivedCall, RemoteError, Responders, Switched, testing,
 };
 use std::future::{pending, poll_fn, ready};
 use std::pin::Pin;

@@ -1,8 +1,9 @@
 //! The kit that a transport is held against: it lets a good one through, and says of each fault what
 //! should have been.
 
+use amp_core::Transport;
+use amp_core::argument::{Attachment, AttachmentKind};
 use amp_core::testing::{check_attachments, check_transport};
-use amp_core::{Attachment, AttachmentKind, Transport};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

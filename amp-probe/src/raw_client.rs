@@ -1,4 +1,4 @@
-use amp_core::{BoxLimits, Decoder};
+use amp_core::boxes::{BoxLimits, Decoder};
 use bytes::{Bytes, BytesMut};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};

@@ -1,4 +1,5 @@
-use amp_core::{Attachment, AttachmentKind, PeerAddress, RefusedAttachment, Transport};
+use amp_core::argument::{Attachment, AttachmentKind};
+use amp_core::{PeerAddress, RefusedAttachment, Transport};
 use bytes::BytesMut;
 use smallvec::SmallVec;
 use std::collections::VecDeque;

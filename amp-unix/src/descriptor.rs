@@ -1,5 +1,6 @@
+use amp_core::argument::Attachment;
 use amp_core::schema::{WireType, WireTypes};
-use amp_core::{Argument, Attachment, DecodeError, EncodeError, Proto, Value, ValueWriter};
+use amp_core::{Argument, DecodeError, EncodeError, Proto, Value, ValueWriter};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

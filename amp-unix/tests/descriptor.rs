@@ -2,12 +2,12 @@
 
 mod support;
 
-use amp_core::argument::{Attachments, Extensions};
+use amp_core::argument::{Attachment, AttachmentKind, Attachments, Extensions};
+use amp_core::boxes::{BoxLimits, BoxReader, BoxWriter};
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, WireTypes};
 use amp_core::{
-    AmpBox, Argument, Arguments, Attachment, AttachmentKind, BoxLimits, BoxReader, BoxWriter,
-    DecodeError, EncodeError, PeerAddress, Proto, Value, ValueWriter,
+    AmpBox, Argument, Arguments, DecodeError, EncodeError, PeerAddress, Proto, Value, ValueWriter,
 };
 use amp_unix::inherited::ListenFd;
 use amp_unix::socket::Moved;

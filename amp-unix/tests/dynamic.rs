@@ -2,11 +2,12 @@
 
 mod support;
 
+use amp_core::argument::Attachment;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, Schema};
 use amp_core::{
-    AmpBox, Arguments, Attachment, CallError, Command, Context, NoError, Peer, ReceivedCall,
-    RemoteError, Responders, Switched,
+    AmpBox, Arguments, CallError, Command, Context, NoError, Peer, ReceivedCall, RemoteError,
+    Responders, Switched,
 };
 use amp_unix::Descriptor;
 use std::sync::Arc;

@@ -44,7 +44,8 @@ fn is_open(reader: &Receiver) -> bool {
 
 /// Sends these with a call that nobody knows, and reads the answer: they are there then.
 async fn leave(far: &mut UnixTransport<UnixStream>, descriptors: Vec<OwnedFd>) {
-    let attachments = descriptors.into_iter().map(|fd| Arc::new(fd) as amp_core::Attachment);
+    let attachments =
+        descriptors.into_iter().map(|fd| Arc::new(fd) as amp_core::argument::Attachment);
     send_all(far, &ask("1", "Nobody", &[]), attachments.collect::<VecDeque<_>>()).await;
     receive_all(far, 20).await;
 }
@@ -125,7 +126,8 @@ fn over_the_limit_they_are_closed_before_the_connection_is() {
         let peer = connection(near).unwrap().limits(limits).spawn();
         let mut far = UnixTransport::new(far);
         let (descriptors, readers): (Vec<_>, Vec<_>) = (0..4).map(|_| end_of_pipe()).unzip();
-        let attachments = descriptors.into_iter().map(|fd| Arc::new(fd) as amp_core::Attachment);
+        let attachments =
+            descriptors.into_iter().map(|fd| Arc::new(fd) as amp_core::argument::Attachment);
         send_all(&mut far, b"\0", attachments.collect()).await;
         for reader in &readers {
             closed(reader).await;

@@ -2,9 +2,10 @@
 
 mod support;
 
+use amp_core::argument::{Attachment, AttachmentKind};
 use amp_core::{
-    Arguments, Attachment, AttachmentKind, CallError, Command, Connection, Limits, Peer,
-    RefusedAttachment, Responders, Transport,
+    Arguments, CallError, Command, Connection, Limits, Peer, RefusedAttachment, Responders,
+    Transport,
 };
 use amp_unix::{Descriptor, UnixTransport, connection};
 use bytes::BytesMut;

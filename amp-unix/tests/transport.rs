@@ -2,7 +2,8 @@
 
 mod support;
 
-use amp_core::{Attachment, PeerAddress, Transport};
+use amp_core::argument::Attachment;
+use amp_core::{PeerAddress, Transport};
 use amp_unix::{UnixSocketListener, UnixTransport};
 use bytes::BytesMut;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};

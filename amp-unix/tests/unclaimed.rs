@@ -410,7 +410,7 @@ async fn a_peer_that_is_gone_leaves_nothing_open_whatever_waits_for_it() {
         let mut far = amp_unix::UnixTransport::new(far);
         let (descriptor, reader) = pipe();
         let attachment = std::sync::Arc::new(descriptor.into_owned().unwrap());
-        let attachments = [attachment as amp_core::Attachment].into();
+        let attachments = [attachment as amp_core::argument::Attachment].into();
         support::send_all(&mut far, &ask("1", "Nobody", &[]), attachments).await;
         support::receive_all(&mut far, 20).await;
         assert!(reader.is_open());

@@ -1,4 +1,5 @@
-use amp_core::{Attachment, Connection, PeerAddress, Transport};
+use amp_core::argument::Attachment;
+use amp_core::{Connection, PeerAddress, Transport};
 use amp_unix::IUnixTransport;
 use bytes::BytesMut;
 use std::collections::VecDeque;

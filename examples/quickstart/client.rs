@@ -1,6 +1,7 @@
 //! The side that connects: it makes every call, and checks what comes back.
 
-use amp_core::{CallError, Connection, EncodeErrorKind, Peer, Report, Responders, tcp};
+use amp_core::argument::EncodeErrorKind;
+use amp_core::{CallError, Connection, Peer, Report, Responders, tcp};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;

@@ -4,7 +4,8 @@
 #![no_main]
 
 use amp_core::router::{Route, RouteName, Router, RouterLimits, Routes};
-use amp_core::{AmpBox, BoxLimits, Decoder, Transport, keys};
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{AmpBox, Transport, keys};
 use amp_fuzz::Input;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;

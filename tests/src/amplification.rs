@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use amp_core::argument::{
     ContinuedZlib, DateTime, Decimal, Json, Numbered, Packed, UuidBytes, Zlib,
 };
-use amp_core::{AmpBox, Argument, Arguments, BoxLimits, DecodeError, Limits, Proto, ValueWriter};
+use amp_core::boxes::BoxLimits;
+use amp_core::{AmpBox, Argument, Arguments, DecodeError, Limits, Proto, ValueWriter};
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as AnyJson;

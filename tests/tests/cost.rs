@@ -11,7 +11,8 @@
 
 use allocation_counter::{AllocationInfo, measure};
 
-use amp_core::{AmpBox, Arguments, BoxLimits, Peer, blocking};
+use amp_core::boxes::BoxLimits;
+use amp_core::{AmpBox, Arguments, Peer, blocking};
 use amp_tests::workload::{PassFile, Sum, Total, at_most, echo, responders, sum};
 use amp_tests::{Count, Counted, Counts};
 use amp_unix::{Descriptor, connection_over};

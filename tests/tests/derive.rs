@@ -1,8 +1,10 @@
 //! What the derive macros expand to: the bytes on the wire, and what is read from them.
 
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
+use amp_core::boxes::{BoxError, BoxReader, BoxWriter};
 use amp_core::{
-    Argument, Arguments, BoxError, BoxReader, BoxWriter, Command, CommandError, DecodeError,
-    DecodeErrorKind, EncodeError, EncodeErrorKind, NoError, OneWay, Proto, Value, ValueWriter,
+    Argument, Arguments, Command, CommandError, DecodeError, EncodeError, NoError, OneWay, Proto,
+    Value, ValueWriter,
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;

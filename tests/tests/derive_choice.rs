@@ -1,6 +1,6 @@
 //! What `#[derive(Argument)]` expands to: a text out of a fixed set.
 
-use amp_core::DecodeErrorKind;
+use amp_core::argument::DecodeErrorKind;
 use amp_core::{Argument, Arguments, Command, DecodeError, Proto, Value, ValueWriter};
 use bytes::BytesMut;
 

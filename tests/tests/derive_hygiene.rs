@@ -317,7 +317,7 @@ fn names_of_the_expansion_meet_no_others() {
     };
     let bytes = everything.encode().unwrap();
     let keys = ["code", "description", "error", "input", "out", "proto", "self_", "value"];
-    let ampbox = amp_core::AmpBox::parse(&mut bytes.clone(), amp_core::BoxLimits::default());
+    let ampbox = amp_core::AmpBox::parse(&mut bytes.clone(), amp_core::boxes::BoxLimits::default());
     assert!(ampbox.unwrap().iter().map(|(key, _)| key).eq(keys.map(str::as_bytes)));
     let read = Everything::decode(bytes).unwrap();
     assert_eq!(format!("{read:?}"), format!("{everything:?}"));

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use amp_core::argument::{Continued, FromConnection, Numbered};
+use amp_core::argument::{Continued, DecodeErrorKind, FromConnection, Numbered};
 use amp_core::schema::Schema;
-use amp_core::{Argument, Arguments, Command, DecodeErrorKind};
+use amp_core::{Argument, Arguments, Command};
 use bytes::Bytes;
 
 #[derive(Argument, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use amp_core::argument::DecodeErrorKind;
 use amp_core::dynamic::Values;
 use amp_core::schema::{BoxSchema, Schema};
-use amp_core::{AmpBox, Argument, Arguments, Command, DecodeErrorKind};
+use amp_core::{AmpBox, Argument, Arguments, Command};
 use amp_tests::{DEADLINE, Peer, Python, Transport};
 use tokio::time::timeout;
 

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::thread;
 
-use amp_core::argument::Json;
-use amp_core::{AmpBox, Argument, Arguments, DecodeErrorKind, EncodeErrorKind};
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind, Json};
+use amp_core::{AmpBox, Argument, Arguments};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -117,7 +117,8 @@ fn no_json_takes_more_stack_than_there_is() {
 fn no_serde_takes_more_stack_than_there_is() {
     on_a_small_stack(|| {
         for depth in [1, 10, 40, 64, 65, 200] {
-            let ampbox = AmpBox::parse(&mut wire(depth), amp_core::BoxLimits::default()).unwrap();
+            let ampbox =
+                AmpBox::parse(&mut wire(depth), amp_core::boxes::BoxLimits::default()).unwrap();
             match amp_core::serde::from_box::<Wide>(&ampbox).map(drop) {
                 Ok(()) => assert!(depth <= 64),
                 Err(error) => {

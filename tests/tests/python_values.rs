@@ -114,8 +114,8 @@ fn parts_are_compressed_as_in_evennia() {
     assert!(Message::decode(theirs.clone()).unwrap().packed_data.0 == value);
 
     let ours = Message { packed_data: value.clone().into() }.encode().unwrap();
-    let ours = AmpBox::parse(&mut ours.clone(), amp_core::BoxLimits::default()).unwrap();
-    let theirs = AmpBox::parse(&mut theirs.clone(), amp_core::BoxLimits::default()).unwrap();
+    let ours = AmpBox::parse(&mut ours.clone(), amp_core::boxes::BoxLimits::default()).unwrap();
+    let theirs = AmpBox::parse(&mut theirs.clone(), amp_core::boxes::BoxLimits::default()).unwrap();
     assert_eq!(ours.len(), 5);
     for ((our_key, ours), (their_key, theirs)) in ours.iter().zip(theirs.iter()) {
         assert_eq!(our_key, their_key);

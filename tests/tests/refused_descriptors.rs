@@ -1,10 +1,10 @@
 //! Descriptors where they cannot travel: each call that has one fails by itself and says why, and
 //! the connection goes on.
 
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
 use amp_core::tls::{self, Authorities, ClientCertificates, Identity, Role, StartTls, dangerous};
 use amp_core::{
-    Arguments, CallError, Command, Connection, DecodeErrorKind, EncodeErrorKind, Peer, Report,
-    Responders, blocking, tcp, testing,
+    Arguments, CallError, Command, Connection, Peer, Report, Responders, blocking, tcp, testing,
 };
 use amp_unix::Descriptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};

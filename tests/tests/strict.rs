@@ -1,9 +1,9 @@
 //! Keys that no argument knows: ignored, or refused by a command or a connection.
 
-use amp_core::argument::Numbered;
+use amp_core::argument::{DecodeErrorKind, Numbered, UnknownKeys};
 use amp_core::{
-    AmpBox, Arguments, CallError, Command, Connection, Context, DecodeErrorKind, NoError,
-    PeerAddress, ReceivedCall, RemoteError, Responders, UnknownKeys,
+    AmpBox, Arguments, CallError, Command, Connection, Context, NoError, PeerAddress, ReceivedCall,
+    RemoteError, Responders,
 };
 
 #[derive(Command, Debug, Default, PartialEq)]

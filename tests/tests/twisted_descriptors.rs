@@ -3,10 +3,9 @@
 //!
 //! This is one test, so that nothing else in its process opens descriptors while it counts them.
 
-use amp_core::{
-    AmpBox, Arguments, Attachment, BoxLimits, Command, CommandError, Decoder, Peer, Responders,
-    Transport as _,
-};
+use amp_core::argument::Attachment;
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{AmpBox, Arguments, Command, CommandError, Peer, Responders, Transport as _};
 use amp_tests::{Address, DEADLINE, Python, Transport};
 use amp_unix::{Descriptor, IUnixTransport, UnixTransport, connection_over};
 use bytes::{Bytes, BytesMut};

@@ -3,10 +3,10 @@
 
 mod support;
 
-use amp_core::argument::{DateTime, Decimal};
+use amp_core::argument::{DateTime, Decimal, EncodeErrorKind};
+use amp_core::boxes::BoxError;
 use amp_core::{
-    BoxError, CallError, CloseReason, Command, EncodeErrorKind, FailurePolicy, NoError, Peer,
-    RemoteError, Responders,
+    CallError, CloseReason, Command, FailurePolicy, NoError, Peer, RemoteError, Responders,
 };
 use amp_tests::commands::{
     CallBack, Concatenate, ConcatenateFiles, Content, Count, CountNotes, Divide, DivideError,

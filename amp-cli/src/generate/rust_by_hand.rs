@@ -22,7 +22,7 @@ pub(super) fn types(by_hand: &BTreeMap<String, (WireType, Hole)>) -> String {
     let (mut names, mut schema) = (Vec::new(), Vec::new());
     for (hole, used, of_schema) in [
         (Hole::Argument, &["Argument", "Value", "ValueWriter"][..], &["WireType"][..]),
-        (Hole::Arguments, &["AmpBox", "Arguments", "BoxReader", "BoxWriter"], &["BoxSchema"]),
+        (Hole::Arguments, &["AmpBox", "Arguments"], &["BoxSchema"]),
         (Hole::Errors, &["CommandError"], &[]),
     ] {
         if has(hole) {
@@ -33,6 +33,9 @@ pub(super) fn types(by_hand: &BTreeMap<String, (WireType, Hole)>) -> String {
     if has(Hole::Argument) || has(Hole::Arguments) {
         names.extend(["DecodeError", "EncodeError", "Proto"]);
         schema.push("WireTypes");
+    }
+    if has(Hole::Arguments) {
+        text += "use amp_core::boxes::{BoxReader, BoxWriter};\n";
     }
     names.sort_unstable();
     schema.sort_unstable();

@@ -1,7 +1,8 @@
 //! The client's part: calls that are made again, and answers that are compared.
 
+use amp_core::boxes::BoxReader;
 use amp_core::schema::Schema;
-use amp_core::{BoxReader, CallError, Peer, Proto, Report};
+use amp_core::{CallError, Peer, Proto, Report};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::process::ExitCode;

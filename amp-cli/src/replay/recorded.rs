@@ -1,8 +1,10 @@
 //! A record as the calls that it is of.
 
+use amp_core::argument::Attachment;
+use amp_core::boxes::{BoxLimits, BoxReader};
 use amp_core::dynamic::{Scope, Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema, WireType};
-use amp_core::{AmpBox, Attachment, BoxLimits, BoxReader, DecodeError, Proto, RemoteError, keys};
+use amp_core::{AmpBox, DecodeError, Proto, RemoteError, keys};
 use amp_unix::Descriptor;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};

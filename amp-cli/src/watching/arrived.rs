@@ -1,5 +1,5 @@
-use amp_core::argument::Attachments;
-use amp_core::{Attachment, AttachmentKind, DecodeError, EncodeError, Value};
+use amp_core::argument::{Attachment, AttachmentKind, Attachments};
+use amp_core::{DecodeError, EncodeError, Value};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-use amp_core::{AmpBox, BoxLimits, Decoder, Report, keys};
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{AmpBox, Report, keys};
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::time::Duration;

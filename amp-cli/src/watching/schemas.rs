@@ -1,7 +1,8 @@
 use amp_core::argument::Extensions;
+use amp_core::boxes::BoxReader;
 use amp_core::dynamic::{Value, Values};
 use amp_core::schema::{BoxSchema, CommandSchema, Schema};
-use amp_core::{AmpBox, BoxReader, PeerAddress, Proto, keys};
+use amp_core::{AmpBox, PeerAddress, Proto, keys};
 use std::collections::HashMap;
 
 use super::arrived::Arrived;

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-use amp_core::{AmpBox, BoxLimits, Decoder};
+use amp_core::AmpBox;
+use amp_core::boxes::{BoxLimits, Decoder};
 use amp_tests::{DEADLINE, Finished, Peer, Process, Python, Transport};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

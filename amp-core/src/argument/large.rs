@@ -6,7 +6,7 @@
 //! are unknown keys: they are ignored, or refused if [unknown keys are rejected](super::UnknownKeys). Other
 //! implementations ignore them too.
 //!
-//! All parts of a value are in one box, so [`BoxLimits`](crate::BoxLimits) bounds them.
+//! All parts of a value are in one box, so [`BoxLimits`](crate::boxes::BoxLimits) bounds them.
 
 use bytes::BytesMut;
 #[cfg(feature = "zlib")]

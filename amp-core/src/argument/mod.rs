@@ -31,7 +31,7 @@
 //! | `BTreeMap<K, V>`, `HashMap<K, V>` | AmpList of boxes with the keys `key` and `value` | 65 535 bytes |
 //! | `(A, B)` and other tuples of up to eight | a box with the keys `0`, `1`, and so on; a list of them is an AmpList | 65 535 bytes |
 //! | `Option<T>` | optional: no key when it is `None` | its `T`; `Some(None)` is refused |
-//! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length | the box: [`BoxLimits`](crate::BoxLimits) |
+//! | [`Numbered<T>`], [`Continued<T>`] | a `T` over several keys, of any length | the box: [`BoxLimits`](crate::boxes::BoxLimits) |
 //! | `Zlib<T>` (feature `zlib`) | a `T`, compressed | 65 535 bytes once compressed |
 //! | `ContinuedZlib<T>` (feature `zlib`) | a `T` over several keys, each of them compressed | the box, as for `Numbered` |
 //! | [`StreamOf<T>`](crate::streams::StreamOf), [`SinkOf<T>`](crate::streams::SinkOf), [`ByteStream`](crate::streams::ByteStream), [`ByteSink`](crate::streams::ByteSink) | Integer: the number of a stream of the connection | [`Limits::streams`](field@crate::Limits::streams) |
@@ -51,7 +51,7 @@
 
 mod address;
 mod amp_list;
-pub(crate) mod attachment;
+mod attachment;
 mod boolean;
 pub(crate) mod budget;
 #[cfg(any(feature = "json", feature = "serde"))]
@@ -89,7 +89,7 @@ mod system_time;
 mod testing;
 pub(crate) mod traits;
 mod unicode;
-pub(crate) mod unknown_keys;
+mod unknown_keys;
 mod wire_types;
 mod wrapper;
 #[cfg(feature = "zlib")]
@@ -97,13 +97,13 @@ mod zlib;
 
 pub(crate) use amp_list::{count_boxes, read_boxes, read_keys};
 pub(crate) use attachment::NoAttachments;
-pub(crate) use attachment::{Attachment, AttachmentKind};
-pub use attachment::{Attachments, Carried};
+pub use attachment::{Attachment, AttachmentKind, Attachments, Carried};
 #[cfg(feature = "zlib")]
 pub use continued_zlib::ContinuedZlib;
 pub use date_time::{DateTime, DateTimeError};
 pub use decimal::{Decimal, DecimalError, DecimalKind};
-pub(crate) use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub(crate) use error::{DecodeError, EncodeError};
+pub use error::{DecodeErrorKind, EncodeErrorKind};
 #[cfg(feature = "uuid")]
 pub use foreign::{UuidBytes, UuidInteger};
 pub use from_connection::FromConnection;
@@ -119,8 +119,10 @@ pub(crate) use proto::MAX_NESTING;
 pub(crate) use proto::{PeerAddress, Proto};
 pub(crate) use traits::Argument;
 pub(crate) use traits::{read_list_of, write_list_of};
-pub(crate) use unknown_keys::UnknownKeys;
+pub use unknown_keys::UnknownKeys;
 #[cfg(feature = "zlib")]
 pub use zlib::Zlib;
 #[cfg(feature = "zlib")]
 pub(crate) use zlib::{read_inflated, write_deflated};
+
+pub use crate::shorten::Shortened;

@@ -23,7 +23,7 @@ use crate::shorten::Shortened;
 /// request.insert("b", "81")?;
 /// assert_eq!(request.get("b"), Some(&b"81"[..]));
 /// assert_eq!(&request.to_bytes()[..], b"\0\x01a\0\x0213\0\x01b\0\x0281\0\0");
-/// # Ok::<(), amp_core::BoxError>(())
+/// # Ok::<(), amp_core::boxes::BoxError>(())
 /// ```
 #[derive(Clone)]
 pub struct AmpBox {

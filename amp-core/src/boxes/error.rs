@@ -48,7 +48,7 @@ pub enum BoxError {
         /// The key, shortened.
         key: Shortened,
     },
-    /// A box is over [`BoxLimits::max_bytes`](field@crate::BoxLimits::max_bytes).
+    /// A box is over [`BoxLimits::max_bytes`](field@crate::boxes::BoxLimits::max_bytes).
     #[error("a box of at least {seen} bytes is over the limit of {limit}")]
     BoxTooLong {
         /// The bytes it would have, as far as they are known.
@@ -56,7 +56,7 @@ pub enum BoxError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A box is over [`BoxLimits::max_pairs`](field@crate::BoxLimits::max_pairs).
+    /// A box is over [`BoxLimits::max_pairs`](field@crate::boxes::BoxLimits::max_pairs).
     #[error("a box of at least {seen} pairs is over the limit of {limit}")]
     TooManyPairs {
         /// The pairs it would have, as far as they are known.

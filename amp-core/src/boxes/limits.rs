@@ -4,7 +4,7 @@ use crate::setters::setters;
 /// Limits on the size of a box.
 ///
 /// The protocol itself does not limit a box, so a peer that never finished one would fill the
-/// memory. Receiving a box that exceeds a limit is a [`BoxError`](crate::BoxError). It ends the
+/// memory. Receiving a box that exceeds a limit is a [`BoxError`](crate::boxes::BoxError). It ends the
 /// connection, since this side could not tell where the next box begins.
 ///
 /// A side applies its limits to what it sends too. The peer would most likely refuse a larger box,

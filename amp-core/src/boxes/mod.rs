@@ -7,17 +7,17 @@
 pub(crate) mod amp_box;
 #[cfg(feature = "tokio")]
 mod codec;
-pub(crate) mod decoder;
-pub(crate) mod error;
+mod decoder;
+mod error;
 mod indexed;
 mod iter;
 mod kind;
 mod lengths;
-pub(crate) mod limits;
+mod limits;
 mod output;
 mod pair;
 mod pairs;
-pub(crate) mod reader;
+mod reader;
 mod scan;
 mod small;
 pub(crate) mod value;
@@ -26,17 +26,18 @@ pub(crate) mod writer;
 pub(crate) use amp_box::AmpBox;
 #[cfg(feature = "tokio")]
 pub use codec::BoxCodec;
-pub(crate) use decoder::Decoder;
-pub(crate) use error::BoxError;
+pub use decoder::Decoder;
+pub use error::BoxError;
 pub use iter::{IntoIter, Iter};
 pub(crate) use kind::Kind;
 pub use lengths::{MAX_KEY, MAX_VALUE};
-pub(crate) use limits::BoxLimits;
+pub use limits::BoxLimits;
 pub(crate) use output::{Segment, Segments};
 pub(crate) use pair::{Pair, check_value};
 #[cfg(feature = "serde")]
 pub(crate) use pairs::Pairs;
-pub(crate) use reader::BoxReader;
+pub use reader::BoxReader;
 pub(crate) use scan::Found;
 pub(crate) use value::Value;
-pub(crate) use writer::{BoxWriter, ValueWriter};
+pub use writer::BoxWriter;
+pub(crate) use writer::ValueWriter;

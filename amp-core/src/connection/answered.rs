@@ -46,8 +46,9 @@ mod tests {
     use std::task::{Context, Waker};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use crate::boxes::BoxLimits;
     use crate::connection::Connection;
-    use crate::{AmpBox, BoxLimits, ReceivedCall, RemoteError, Responders};
+    use crate::{AmpBox, ReceivedCall, RemoteError, Responders};
 
     #[tokio::test]
     async fn what_responders_do_keeps_its_order_and_is_seen_by_those_behind() {

@@ -43,7 +43,7 @@ impl Peer {
     /// # Errors
     ///
     /// When an argument cannot be encoded, when the command exceeds a limit of this side
-    /// ([`BoxLimits`](crate::BoxLimits)), when there was no room in time, or when the connection has
+    /// ([`BoxLimits`](crate::boxes::BoxLimits)), when there was no room in time, or when the connection has
     /// ended. In each case nothing is sent.
     ///
     /// # Cancel safety

@@ -70,7 +70,7 @@
 //! }
 //! ```
 //!
-//! All keys of a value are in one box. [`BoxLimits`](crate::BoxLimits) says how large a box may be, and
+//! All keys of a value are in one box. [`BoxLimits`](crate::boxes::BoxLimits) says how large a box may be, and
 //! [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes) how much memory it may take once it is decoded.
 //!
 //! [`Numbered`]: crate::argument::Numbered

@@ -8,7 +8,8 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::{Attachment, Transport, testing};
+//! use amp_core::argument::Attachment;
+//! use amp_core::{Transport, testing};
 //! use bytes::{Bytes, BytesMut};
 //! use std::collections::VecDeque;
 //! use std::io::{self, IoSlice};

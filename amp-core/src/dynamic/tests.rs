@@ -108,14 +108,20 @@ fn a_peer_does_not_choose_how_much_memory_is_taken() {
     wire.extend(b"\0\0");
     let mut bytes = Bytes::from(wire);
     let error = Values::decode_within(&schema, bytes.clone(), 1 << 10).unwrap_err();
-    assert!(matches!(error.kind(), crate::DecodeErrorKind::TooMuchMemory { .. }), "{error}");
+    assert!(
+        matches!(error.kind(), crate::argument::DecodeErrorKind::TooMuchMemory { .. }),
+        "{error}"
+    );
     assert_eq!(Values::decode(&schema, bytes.clone()).unwrap().len(), 1);
-    let ampbox = crate::AmpBox::parse(&mut bytes, crate::BoxLimits::default()).unwrap();
+    let ampbox = crate::AmpBox::parse(&mut bytes, crate::boxes::BoxLimits::default()).unwrap();
     let (mut none, data) = (crate::argument::NoAttachments, crate::argument::Extensions::default());
     let address = crate::PeerAddress::Unknown;
     let mut proto = crate::Proto::new(&mut none, &address, &data).with_decoded_bytes(1 << 10);
     let error = Values::read(&schema, &ampbox, &mut proto).unwrap_err();
-    assert!(matches!(error.kind(), crate::DecodeErrorKind::TooMuchMemory { .. }), "{error}");
+    assert!(
+        matches!(error.kind(), crate::argument::DecodeErrorKind::TooMuchMemory { .. }),
+        "{error}"
+    );
 }
 
 #[cfg(feature = "json")]

@@ -23,7 +23,7 @@ pub enum CallError<E = NoError> {
     #[error(transparent)]
     Remote(RemoteError),
     /// An argument cannot be written, or the call is over a limit of this side
-    /// ([`BoxLimits`](crate::BoxLimits)). Nothing was sent.
+    /// ([`BoxLimits`](crate::boxes::BoxLimits)). Nothing was sent.
     #[error("the call cannot be written")]
     Encode(#[source] EncodeError),
     /// The answer is not what the command declares as its response.

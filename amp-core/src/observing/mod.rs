@@ -143,6 +143,7 @@ pub(crate) use metrics::{MeasuredConnection, Measures};
 pub(crate) use outcome::{Outcome, Side};
 pub use outliving::outliving_responders;
 pub(crate) use watch::{Plain, Watch};
+pub use wire_log::WireLine;
 pub(crate) use wire_log::WireLog;
 
 /// Nothing is measured of calls without the feature `metrics`.

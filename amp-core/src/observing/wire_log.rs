@@ -142,7 +142,7 @@ impl WireLog {
 impl fmt::Debug for WireLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
-        let hidden: Vec<_> = hidden.iter().map(crate::Shortened::new).collect();
+        let hidden: Vec<_> = hidden.iter().map(crate::argument::Shortened::new).collect();
         f.debug_struct("WireLog").field("hidden", &hidden).finish_non_exhaustive()
     }
 }

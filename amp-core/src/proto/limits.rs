@@ -90,7 +90,7 @@ pub struct Limits {
     /// Bytes of memory that the decoded contents of one box may take. 1 MiB by default, or 18 times
     /// the length of the box if that is more. Lists, maps, texts, decompressed values and decoded
     /// JSON count. A box that needs more is refused with
-    /// [`DecodeErrorKind::TooMuchMemory`](crate::DecodeErrorKind::TooMuchMemory). This concerns
+    /// [`DecodeErrorKind::TooMuchMemory`](crate::argument::DecodeErrorKind::TooMuchMemory). This concerns
     /// lists of structs with many fields and few values, and values that compress very well. Raise
     /// the limit for a peer that is trusted with those.
     pub decoded_bytes: usize,

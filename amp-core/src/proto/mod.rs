@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use amp_core::proto::{Body, Event, Protocol, ProtocolLimits};
-//! use amp_core::{AmpBox, BoxLimits, Decoder};
+//! use amp_core::AmpBox;
+//! use amp_core::boxes::{BoxLimits, Decoder};
 //! use bytes::BytesMut;
 //!
 //! let mut asking = Protocol::<()>::new(ProtocolLimits::default());

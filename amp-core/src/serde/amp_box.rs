@@ -63,8 +63,8 @@ impl<'de> Visitor<'de> for OfMap {
         let mut ampbox = AmpBox::new();
         for (key, value) in pairs {
             if ampbox.insert(&key, value).map_err(Error::custom)? {
-                let key = crate::Shortened::new(key);
-                return Err(Error::custom(crate::BoxError::DuplicateKey { key }));
+                let key = crate::argument::Shortened::new(key);
+                return Err(Error::custom(crate::boxes::BoxError::DuplicateKey { key }));
             }
         }
         Ok(ampbox)

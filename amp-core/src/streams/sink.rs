@@ -145,7 +145,7 @@ impl<T> SinkOf<T> {
 
     /// Fails the stream with this code and description, after the items that were sent. At most 1000
     /// bytes of the code and 10 000 bytes of the description are sent, and of each at most a quarter of
-    /// [`BoxLimits::max_bytes`](field@crate::BoxLimits::max_bytes). A code that was cut is a different
+    /// [`BoxLimits::max_bytes`](field@crate::boxes::BoxLimits::max_bytes). A code that was cut is a different
     /// code.
     pub fn fail_with(self, error: RemoteError) {
         self.sending.end(End::Failed(error));

@@ -127,6 +127,6 @@ fn one_box(mut bytes: Bytes) -> Result<AmpBox, DecodeError> {
     if bytes.is_empty() {
         Ok(ampbox)
     } else {
-        Err(crate::DecodeErrorKind::Trailing { len: bytes.len() }.into())
+        Err(crate::argument::DecodeErrorKind::Trailing { len: bytes.len() }.into())
     }
 }

@@ -128,7 +128,7 @@ pub async fn notify<S, C: OneWay>(
         return Err(error.into());
     }
     let mut bytes = core.outgoing().take_bytes().into();
-    if let Ok(parsed) = AmpBox::parse(&mut bytes, crate::BoxLimits::default()) {
+    if let Ok(parsed) = AmpBox::parse(&mut bytes, crate::boxes::BoxLimits::default()) {
         ampbox = parsed;
     }
     if let Ok(Event::Called(call)) = core.handle_box(ampbox) {

@@ -1,9 +1,9 @@
 //! Calls whose connection is lost: what is sent again, and what is not.
 
+use amp_core::argument::DecodeErrorKind;
+use amp_core::boxes::BoxWriter;
 use amp_core::reconnect::Connector;
-use amp_core::{
-    AmpBox, BoxWriter, CallError, CloseReason, Connection, DecodeErrorKind, Limits, NoError, Proto,
-};
+use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, NoError, Proto};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::mpsc;

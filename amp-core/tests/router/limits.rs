@@ -1,7 +1,8 @@
 //! Routes that hold as much as they may.
 
+use amp_core::boxes::BoxLimits;
 use amp_core::router::{RouteError, Router, RouterLimits};
-use amp_core::{AmpBox, BoxLimits, CloseReason, Connection, Limits, Responders, Transport};
+use amp_core::{AmpBox, CloseReason, Connection, Limits, Responders, Transport};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;

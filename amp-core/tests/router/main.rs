@@ -5,10 +5,11 @@ mod limits;
 #[path = "../support/mod.rs"]
 mod support;
 
+use amp_core::argument::{Attachment, AttachmentKind};
 use amp_core::router::{Route, RouteError, RouteName, Router, RouterLimits, Routes};
 use amp_core::{
-    AmpBox, Attachment, AttachmentKind, CallError, CloseReason, Connection, Peer, PeerAddress,
-    Report, Responders, Transport, keys,
+    AmpBox, CallError, CloseReason, Connection, Peer, PeerAddress, Report, Responders, Transport,
+    keys,
 };
 use bytes::BytesMut;
 use std::collections::VecDeque;

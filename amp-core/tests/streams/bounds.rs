@@ -230,7 +230,7 @@ async fn more_calls_than_may_wait_end_the_stream() {
 #[tokio::test(start_paused = true)]
 async fn an_end_that_is_too_large_is_cut() {
     for items in [0, 3] {
-        let boxes = amp_core::BoxLimits::default().max_bytes(2048);
+        let boxes = amp_core::boxes::BoxLimits::default().max_bytes(2048);
         let (responders, mut sinks) = downloads();
         let limits = Limits::default().boxes(boxes);
         let (peer, _there) = pair_with(limits, nothing(), responders);

@@ -1,8 +1,10 @@
+use amp_core::argument::{DecodeErrorKind, EncodeErrorKind};
+use amp_core::boxes::BoxLimits;
 use amp_core::reconnect::Connector;
 use amp_core::streams::{SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::{
-    Arguments, BoxLimits, CallError, CloseReason, Command, CommandError, Connection, Context,
-    DecodeErrorKind, EncodeErrorKind, Limits, NoError, RemoteError, Report, Responders, testing,
+    Arguments, CallError, CloseReason, Command, CommandError, Connection, Context, Limits, NoError,
+    RemoteError, Report, Responders, testing,
 };
 use bytes::Bytes;
 use std::future::pending;

@@ -1,8 +1,8 @@
 //! A transport that receives and sends as a test has it.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
-use amp_core::AttachmentKind;
-use amp_core::{Attachment, Transport};
+use amp_core::Transport;
+use amp_core::argument::{Attachment, AttachmentKind};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

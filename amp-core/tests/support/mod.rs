@@ -7,7 +7,8 @@ pub(crate) mod scripted;
 pub(crate) mod subscribing;
 
 use amp_core::ReceivedCall;
-use amp_core::{AmpBox, BoxLimits, Connection, Decoder, Peer, RemoteError, Responders};
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{AmpBox, Connection, Peer, RemoteError, Responders};
 use bytes::BytesMut;
 use std::future::Future;
 use std::sync::Arc;

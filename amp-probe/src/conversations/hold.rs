@@ -1,6 +1,7 @@
 //! Holding the conversations, and comparing what a peer sends with what is expected of it.
 
-use amp_core::{AmpBox, BoxLimits, FailurePolicy, keys};
+use amp_core::boxes::BoxLimits;
+use amp_core::{AmpBox, FailurePolicy, keys};
 use bytes::Bytes;
 use std::fmt;
 use std::io;

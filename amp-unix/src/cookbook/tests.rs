@@ -46,7 +46,7 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use amp_core::Attachment;
+//! use amp_core::argument::Attachment;
 //! use amp_core::testing::{check_attachments, check_transport};
 //! use amp_unix::UnixTransport;
 //! use std::io::{PipeReader, Read, Write, pipe};

@@ -10,7 +10,8 @@ pub(crate) mod over;
 pub(crate) mod random;
 pub(crate) mod script;
 
-use amp_core::{AmpBox, Attachment, Transport};
+use amp_core::argument::Attachment;
+use amp_core::{AmpBox, Transport};
 use bytes::BytesMut;
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,6 +1,8 @@
 //! Descriptors that say which one they are, for tests that pass many.
 
-use amp_core::{AmpBox, Attachment, BoxLimits, Decoder};
+use amp_core::AmpBox;
+use amp_core::argument::Attachment;
+use amp_core::boxes::{BoxLimits, Decoder};
 use amp_unix::{Descriptor, UnixTransport};
 use bytes::BytesMut;
 use std::collections::VecDeque;

@@ -9,7 +9,8 @@ mod commands;
 mod raw;
 
 use amp_core::router::{RouteName, Router, RouterLimits};
-use amp_core::{BoxLimits, Connection, Decoder, Limits, Peer};
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{Connection, Limits, Peer};
 use amp_fuzz::Input;
 use bytes::BytesMut;
 use std::collections::HashMap;

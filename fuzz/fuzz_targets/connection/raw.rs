@@ -1,6 +1,7 @@
 //! The side that speaks bytes.
 
-use amp_core::{AmpBox, Decoder, keys};
+use amp_core::boxes::Decoder;
+use amp_core::{AmpBox, keys};
 use amp_fuzz::Input;
 use bytes::BytesMut;
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 // What amp-core has no type for. This file is written once: it is yours.
+use amp_core::boxes::{BoxReader, BoxWriter};
 use amp_core::schema::{BoxSchema, WireType, WireTypes};
 use amp_core::{
-    AmpBox, Argument, Arguments, BoxReader, BoxWriter, CommandError, DecodeError, EncodeError,
-    Proto, Value, ValueWriter,
+    AmpBox, Argument, Arguments, CommandError, DecodeError, EncodeError, Proto, Value, ValueWriter,
 };
 use bytes::Bytes;
 

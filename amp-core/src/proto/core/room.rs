@@ -374,7 +374,7 @@ mod tests {
         assert!(!core.may_read(&situation));
         core.await_stream(true);
         assert!(core.may_read(&situation) && !core.may_start(&situation));
-        let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::Attachment);
+        let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::argument::Attachment);
         core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
         assert!(!core.may_read(&situation) && core.may_start(&situation));
         assert_eq!(core.driver_wants(&situation), Wants::START);
@@ -449,7 +449,8 @@ mod tests {
         let limits = Limits { attachments_in_all: 1 << 16, send_queue_boxes: 9, ..limits() };
         let mut core = Core::<(), ()>::hosted(limits, limits.boxes, None);
         let notify = |core: &mut Core<_>, count: usize| {
-            let attachments = (0..count).map(|n| std::sync::Arc::new(n) as crate::Attachment);
+            let attachments =
+                (0..count).map(|n| std::sync::Arc::new(n) as crate::argument::Attachment);
             let mut body = Body { attachments: attachments.collect(), ..body(0) };
             core.notify(b"A", &mut body).unwrap();
         };

@@ -1,6 +1,7 @@
 //! Peers that do not behave, and speak bytes.
 
-use amp_core::{AmpBox, Arguments, BoxLimits, Decoder};
+use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::{AmpBox, Arguments};
 use amp_tests::{Address, Transport};
 use bytes::BytesMut;
 use fastrand::Rng;
