@@ -23,7 +23,7 @@ use amp_core::schema::{
 };
 use amp_core::streams::{ByteSink, ByteStream, SinkError, SinkOf, StreamError, StreamOf};
 use amp_core::tcp::KeepaliveListener;
-use amp_core::testing::{Expected, Golden, PrintedRecord, Running, SchemaRecord, Script};
+use amp_core::testing::{ExpectedCall, Golden, PrintedRecord, RunningScript, SchemaRecord, Script};
 use amp_core::tls::{
     Agreement, Authorities, ClientCertificates, Identity, IdentityParts, PeerCertificates, Role,
     StartTls, StartTlsCall, TlsConfigError, TlsError, TlsListener,
@@ -186,7 +186,7 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<Connection>();
     sent::<Connector>();
     sent::<Decoder>();
-    sent::<Expected<Ping>>();
+    sent::<ExpectedCall<Ping>>();
     sent::<Failure<NoError>>();
     sent::<LayeredAnswer>();
     sent::<LayeredCall>();
@@ -196,7 +196,7 @@ fn what_is_set_up_and_what_is_awaited_goes_to_other_threads() {
     sent::<PeerService>();
     sent::<Router>();
     sent::<LayeredResponder>();
-    sent::<Running>();
+    sent::<RunningScript>();
     sent::<Script>();
     sent::<NamedCallWith<(), fn(), fn()>>();
     sent::<NamedNotificationWith<fn()>>();

@@ -39,6 +39,6 @@ pub use pair::pair;
 pub use printed_record::PrintedRecord;
 pub use schema_record::SchemaRecord;
 #[cfg(feature = "tokio")]
-pub use script::{Expected, Running, Script};
+pub use script::{ExpectedCall, RunningScript, Script};
 #[cfg(feature = "tokio")]
 pub use transport::{check_attachments, check_transport};

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::actor::{Progress, run};
 use super::boxes::body_of;
-use super::step::{ExpectedCall, Reply, Step};
+use super::step::{Expectation, Reply, Step};
 use crate::argument::budget::LEAST;
 use crate::argument::{EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxLimits};
@@ -81,23 +81,23 @@ pub struct Script {
 /// A call that a script expects, and that needs to be answered in some way.
 #[derive(Debug)]
 #[must_use = "say what is answered"]
-pub struct Expected<C> {
+pub struct ExpectedCall<C> {
     script: Script,
-    call: ExpectedCall,
+    call: Expectation,
     command: PhantomData<fn(C)>,
 }
 
 /// A script that is under way. If a step has failed or was not reached, dropping this fails the test by a panic. Better use
-/// [`finish`](Running::finish), which waits for the script first.
+/// [`finish`](RunningScript::finish), which waits for the script first.
 #[derive(Debug)]
 #[must_use = "dropping it fails the test"]
-pub struct Running {
+pub struct RunningScript {
     state: watch::Receiver<Progress>,
     task: JoinHandle<()>,
     finished: bool,
 }
 
-/// The time that [`Running::finish`] waits for the script, in the time of the runtime, which may be
+/// The time that [`RunningScript::finish`] waits for the script, in the time of the runtime, which may be
 /// virtual.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -113,14 +113,14 @@ impl Script {
     ///
     /// When the command cannot be written without a connection.
     #[track_caller]
-    pub fn expect<C: Command>(self, command: &C) -> Expected<C> {
+    pub fn expect<C: Command>(self, command: &C) -> ExpectedCall<C> {
         let expected = box_of(C::NAME, command);
         let shown = format!("{} {expected:?}", C::NAME);
         self.expected(shown, move |seen| differences(&expected, seen))
     }
 
     /// Expects a call of the command `C`, whatever its arguments.
-    pub fn expect_any<C: Command>(self) -> Expected<C> {
+    pub fn expect_any<C: Command>(self) -> ExpectedCall<C> {
         self.expected(C::NAME.to_owned(), |seen| read::<C>(seen).map(drop))
     }
 
@@ -128,7 +128,7 @@ impl Script {
     pub fn expect_where<C: Command>(
         self,
         is_expected: impl Fn(&C) -> bool + Send + 'static,
-    ) -> Expected<C> {
+    ) -> ExpectedCall<C> {
         self.expected(format!("a certain {}", C::NAME), move |seen| {
             if is_expected(&read::<C>(seen)?) { Ok(()) } else { Err("is not the one".to_owned()) }
         })
@@ -141,7 +141,7 @@ impl Script {
     /// When the command cannot be written without a connection.
     #[track_caller]
     pub fn expect_notify<C: OneWay>(self, command: &C) -> Self {
-        let Expected { script, call, .. } = self.expect(command);
+        let ExpectedCall { script, call, .. } = self.expect(command);
         script.then(Step::Expect(call, Reply::Never))
     }
 
@@ -209,7 +209,7 @@ impl Script {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn start<S>(self, responders: Responders<S>) -> (Peer, Running) {
+    pub fn start<S>(self, responders: Responders<S>) -> (Peer, RunningScript) {
         let (stream, running) = self.stream();
         (Connection::new(stream).responders(responders.tell_causes()).spawn(), running)
     }
@@ -219,11 +219,11 @@ impl Script {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn stream(self) -> (DuplexStream, Running) {
+    pub fn stream(self) -> (DuplexStream, RunningScript) {
         let (near, far) = tokio::io::duplex(64 << 10);
         let (sender, state) = watch::channel(Progress::At(0, "did not start".to_owned()));
         let task = tokio::spawn(run(far, self.steps, sender));
-        (near, Running { state, task, finished: false })
+        (near, RunningScript { state, task, finished: false })
     }
 
     fn then(mut self, step: Step) -> Self {
@@ -235,10 +235,10 @@ impl Script {
         self,
         shown: String,
         check: impl Fn(&AmpBox) -> Result<(), String> + Send + 'static,
-    ) -> Expected<C> {
+    ) -> ExpectedCall<C> {
         let (name, requires_answer) = (C::NAME, C::REQUIRES_ANSWER);
-        let call = ExpectedCall { shown, name, requires_answer, check: Box::new(check) };
-        Expected { script: self, call, command: PhantomData }
+        let call = Expectation { shown, name, requires_answer, check: Box::new(check) };
+        ExpectedCall { script: self, call, command: PhantomData }
     }
 
     #[track_caller]
@@ -253,7 +253,7 @@ impl Script {
     }
 }
 
-impl<C: Command> Expected<C> {
+impl<C: Command> ExpectedCall<C> {
     /// Answers with this response.
     ///
     /// # Panics
@@ -313,7 +313,7 @@ impl<C: Command> Expected<C> {
     }
 }
 
-impl Running {
+impl RunningScript {
     /// Waits until all steps are done. A call that comes after the last step fails the script, if it has come by now.
     ///
     /// # Panics
@@ -338,7 +338,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningScript {
     fn drop(&mut self) {
         self.task.abort();
         let failure = self.state.borrow().failure();

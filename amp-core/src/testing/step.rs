@@ -9,14 +9,14 @@ use crate::proto::{Body, IncomingCall, RemoteError};
 
 /// One thing that the peer does.
 pub(super) enum Step {
-    Expect(ExpectedCall, Reply),
+    Expect(Expectation, Reply),
     Call { shown: String, name: &'static str, body: Body, check: CheckAnswer },
     Send(Vec<u8>),
     Cut,
 }
 
 /// A call that has to come.
-pub(super) struct ExpectedCall {
+pub(super) struct Expectation {
     /// For messages.
     pub(super) shown: String,
     pub(super) name: &'static str,
@@ -49,7 +49,7 @@ impl fmt::Debug for Step {
     }
 }
 
-impl fmt::Debug for ExpectedCall {
+impl fmt::Debug for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-impl ExpectedCall {
+impl Expectation {
     pub(super) fn check(&self, call: &IncomingCall) -> Result<(), String> {
         let came = shown(call);
         if call.command() != self.name.as_bytes() {
