@@ -229,8 +229,7 @@ pub use proto::{policy::FailurePolicy, refused::RefusedAttachment};
 pub use report::Report;
 #[cfg(feature = "tokio")]
 pub use responder::{
-    CameBeforeTls, Context, Failure, ReceivedCall, Respond, RespondByName, ResponderClash,
-    Responders,
+    CameBeforeTls, Context, Failure, ReceivedCall, RespondByName, ResponderClash, Responders,
 };
 #[cfg(feature = "tokio")]
 pub use server::{Listener, Serve, serve, serve_with};

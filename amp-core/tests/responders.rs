@@ -5,7 +5,7 @@ mod support;
 
 use amp_core::{
     AmpBox, CallError, Command, CommandError, Connection, Context, Failure, ReceivedCall,
-    RemoteError, Respond, Responders, Switched, testing,
+    RemoteError, Responders, Switched, testing,
 };
 use anyhow::Context as _;
 use std::error::Error;
@@ -176,13 +176,6 @@ async fn a_declared_error_keeps_its_code_whichever_way_it_came() {
 
 struct Library;
 
-impl Respond<Read> for Library {
-    async fn respond(context: Context<Self>, command: Read) -> Result<(), Failure<ReadError>> {
-        assert!(!context.has_ended());
-        fail(command)
-    }
-}
-
 /// Fails as the command declares or not.
 fn fail(Read { how }: Read) -> Result<(), Failure<ReadError>> {
     if how == "declared" {
@@ -204,7 +197,6 @@ async fn whatever_way_a_call_is_answered_it_may_fail_as_its_command_does_not_dec
     let set = || Responders::new(Library);
     for responders in [
         set().try_respond(async |_, command: Read| fail(command)),
-        set().respond_by_state::<Read>(),
         set().try_respond_then(then),
         set().try_respond_switch(switch),
         #[cfg(feature = "tls")]

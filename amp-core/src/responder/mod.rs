@@ -29,5 +29,5 @@ pub(crate) use own::{Own, OwnCommands};
 pub(crate) use question::ErrorCode;
 pub(crate) use question::{Question, Undeclared};
 pub use replacing::CameBeforeTls;
-pub use responders::{Respond, Responders};
+pub use responders::Responders;
 pub(crate) use running::begin;

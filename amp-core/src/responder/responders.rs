@@ -78,63 +78,6 @@ pub struct Responders<S = ()> {
     pub(super) locator: Arc<Locator>,
 }
 
-/// Answers a command by a method of the shared state, as an alternative to passing functions.
-///
-/// ```
-/// use amp_core::{Arguments, Command, CommandError, Context, Failure, Respond, Responders};
-/// use std::path::PathBuf;
-///
-/// /// Returns the text of a page.
-/// #[derive(Command)]
-/// #[amp(response = Page, error = ReadError)]
-/// struct Read {
-///     name: String,
-/// }
-///
-/// #[derive(Arguments)]
-/// struct Page {
-///     text: String,
-/// }
-///
-/// #[derive(CommandError, Debug, thiserror::Error)]
-/// enum ReadError {
-///     #[error("no such page")]
-///     NoSuchPage,
-/// }
-///
-/// struct Library {
-///     pages: PathBuf,
-/// }
-///
-/// impl Respond<Read> for Library {
-///     async fn respond(
-///         context: Context<Self>,
-///         Read { name }: Read,
-///     ) -> Result<Page, Failure<ReadError>> {
-///         if name.contains('/') {
-///             Err(ReadError::NoSuchPage)?; // is answered with NO_SUCH_PAGE
-///         }
-///         let path = context.state().pages.join(name);
-///         Ok(Page { text: std::fs::read_to_string(path)? }) // with UNKNOWN
-///     }
-/// }
-///
-/// let library = Library { pages: "/srv/pages".into() };
-/// let responders = Responders::new(library).respond_by_state::<Read>();
-/// ```
-pub trait Respond<C: Command>: Send + Sync + Sized + 'static {
-    /// Answers one call.
-    ///
-    /// # Errors
-    ///
-    /// The error becomes the answer. With [`Failure`], `?` works on any error, and one that the
-    /// command declares keeps its code.
-    fn respond(
-        context: Context<Self>,
-        command: C,
-    ) -> impl Future<Output = Result<C::Response, Failure<C::Error>>> + Send;
-}
-
 impl<S: Send + Sync + 'static> Responders<S> {
     /// Creates an empty set whose responders share `state`. Pass `()` if there is nothing to share.
     pub fn new(state: S) -> Self {
@@ -164,6 +107,43 @@ impl<S: Send + Sync + 'static> Responders<S> {
     /// Adds a responder for the command `C` that can fail in ways that the command does not declare.
     /// It returns a [`Failure`], so `?` works on any error. An error that the command declares keeps
     /// its code.
+    ///
+    /// ```
+    /// use amp_core::{Arguments, Command, CommandError, Context, Failure, Responders};
+    /// use std::path::PathBuf;
+    ///
+    /// /// Returns the text of a page.
+    /// #[derive(Command)]
+    /// #[amp(response = Page, error = ReadError)]
+    /// struct Read {
+    ///     name: String,
+    /// }
+    ///
+    /// #[derive(Arguments)]
+    /// struct Page {
+    ///     text: String,
+    /// }
+    ///
+    /// #[derive(CommandError, Debug, thiserror::Error)]
+    /// enum ReadError {
+    ///     #[error("no such page")]
+    ///     NoSuchPage,
+    /// }
+    ///
+    /// struct Library {
+    ///     pages: PathBuf,
+    /// }
+    ///
+    /// async fn read(context: Context<Library>, command: Read) -> Result<Page, Failure<ReadError>> {
+    ///     if command.name.contains('/') {
+    ///         Err(ReadError::NoSuchPage)?; // is answered with NO_SUCH_PAGE
+    ///     }
+    ///     let path = context.state().pages.join(command.name);
+    ///     Ok(Page { text: std::fs::read_to_string(path)? }) // with UNKNOWN
+    /// }
+    ///
+    /// let responders = Responders::new(Library { pages: "/srv/pages".into() }).try_respond(read);
+    /// ```
     ///
     /// # Panics
     ///
@@ -228,19 +208,6 @@ impl<S: Send + Sync + 'static> Responders<S> {
         A: Future<Output = ()> + Send + 'static,
     {
         self.typed_then(responder, |ended| ended)
-    }
-
-    /// Adds a responder for the command `C` that is the state's own implementation of [`Respond`].
-    ///
-    /// # Panics
-    ///
-    /// As [`respond`](Responders::respond).
-    #[track_caller]
-    pub fn respond_by_state<C: Command>(self) -> Self
-    where
-        S: Respond<C>,
-    {
-        self.try_respond(|context, command: C| S::respond(context, command))
     }
 
     /// Adds a responder for the command of this name. It works on boxes as they are on the wire, and
