@@ -80,7 +80,7 @@
 //! # Changing the connection
 //!
 //! [`Peer::switch_protocol`] and [`Responders::respond_switch`] hand the stream over to another
-//! protocol. With the feature `tls`, a connection uses TLS from the start (`amp_core::tls`) or
+//! protocol. With the feature `tls-ring`, a connection uses TLS from the start (`amp_core::tls`) or
 //! changes to it later (`Peer::start_tls`). [`Peer::replace_responders`] replaces the responders of
 //! a running connection.
 //!

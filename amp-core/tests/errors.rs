@@ -280,6 +280,7 @@ fn tls_config_errors() -> Vec<TlsConfigError> {
         TlsConfigError::Authority { number: 1, source: rustls::Error::DecryptError },
         TlsConfigError::Identity(rustls::Error::DecryptError),
         TlsConfigError::Provider(rustls::Error::DecryptError),
+        TlsConfigError::NoProvider,
     ]
 }
 

@@ -35,7 +35,7 @@
 //! | `callRemoteString` | [`Peer::call_by_name`](crate::Peer::call_by_name) |
 //! | `RemoteAmpError`, `UnknownRemoteError`, `UnhandledCommand` | [`CallError::Remote`](crate::CallError::Remote) |
 //! | `ProtocolSwitchCommand` | `#[amp(switch)]`, [`ProtocolSwitch`](crate::ProtocolSwitch) |
-//! | `StartTLS` | `Peer::start_tls`, with the feature `tls` |
+//! | `StartTLS` | `Peer::start_tls`, with the feature `tls-ring` |
 //! | `ssl.PrivateCertificate.loadPEM` | `tls::Identity::from_pem`. Certificates that Twisted makes are of X.509 version 1: a program with this crate cannot use them as its own. The recipe `encryption` has a command that makes others |
 //! | `self.transport.getPeer()` | [`Peer::peer_address`](crate::Peer::peer_address) |
 //! | `self.transport.loseConnection()` | [`Peer::close`](crate::Peer::close) |

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use tokio_rustls::rustls::client::WantsClientCert;
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+#[cfg(feature = "tls-ring")]
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, ServerConfig, WantsVerifier};
 
 use super::verify::ClientVerifier;
@@ -11,7 +13,8 @@ use super::{Authorities, Identity, IdentityParts, TlsConfigError};
 ///
 /// # Errors
 ///
-/// When certificate and key do not belong together, or cannot be used.
+/// When certificate and key do not belong together, or cannot be used, or when there is no provider of
+/// cryptography.
 pub fn client_config(
     authorities: &Authorities,
     identity: Option<Identity>,
@@ -24,12 +27,13 @@ pub fn client_config(
 ///
 /// # Errors
 ///
-/// When certificate and key do not belong together, or cannot be used.
+/// When certificate and key do not belong together, or cannot be used, or when there is no provider of
+/// cryptography.
 pub fn server_config(
     identity: Identity,
     clients: ClientCertificates,
 ) -> Result<Arc<ServerConfig>, TlsConfigError> {
-    let provider = provider();
+    let provider = provider()?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsConfigError::Provider)?;
@@ -66,7 +70,7 @@ pub enum ClientCertificates {
 
 pub(super) fn client_builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsConfigError>
 {
-    ClientConfig::builder_with_provider(provider())
+    ClientConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(TlsConfigError::Provider)
 }
@@ -82,6 +86,9 @@ pub(super) fn with_identity(
 
 /// The one that the process has installed, or else the one that this crate is built with: a
 /// program where another crate brings a second one has no default, and rustls would panic.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()))
+pub(super) fn provider() -> Result<Arc<CryptoProvider>, TlsConfigError> {
+    let installed = CryptoProvider::get_default().cloned();
+    #[cfg(feature = "tls-ring")]
+    let installed = installed.or_else(|| Some(Arc::new(ring::default_provider())));
+    installed.ok_or(TlsConfigError::NoProvider)
 }

@@ -28,7 +28,8 @@ use super::{Authorities, Identity, TlsConfigError};
 ///
 /// # Errors
 ///
-/// When certificate and key do not belong together, or cannot be used.
+/// When certificate and key do not belong together, or cannot be used, or when there is no provider of
+/// cryptography.
 pub fn client_config_any_name(
     authorities: &Authorities,
     identity: Option<Identity>,
@@ -45,7 +46,8 @@ pub fn client_config_any_name(
 ///
 /// # Errors
 ///
-/// When certificate and key do not belong together, or cannot be used.
+/// When certificate and key do not belong together, or cannot be used, or when there is no provider of
+/// cryptography.
 pub fn client_config_any_server(
     identity: Option<Identity>,
 ) -> Result<Arc<ClientConfig>, TlsConfigError> {
@@ -56,7 +58,7 @@ fn unnamed(
     authorities: Option<Authorities>,
     identity: Option<Identity>,
 ) -> Result<Arc<ClientConfig>, TlsConfigError> {
-    let signatures = Signatures(provider().signature_verification_algorithms);
+    let signatures = Signatures(provider()?.signature_verification_algorithms);
     let verifier = Arc::new(UnnamedVerifier { authorities, signatures });
     let builder = client_builder()?.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = with_identity(builder, identity)?;

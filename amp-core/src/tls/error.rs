@@ -76,6 +76,10 @@ pub enum TlsConfigError {
     /// The provider of cryptography that this process has installed cannot be used.
     #[error("the provider of cryptography cannot be used")]
     Provider(#[source] rustls::Error),
+    /// This process has no provider of cryptography: the feature `tls-ring` brings one, and
+    /// [`CryptoProvider::install_default`](rustls::crypto::CryptoProvider::install_default) installs another.
+    #[error("there is no provider of cryptography: enable the feature `tls-ring`, or install one")]
+    NoProvider,
 }
 
 /// Returns the reason in words, where it is one that the usual tools lead to.

@@ -1,5 +1,6 @@
 //! TLS with [`rustls`], either from the start of a connection or later ([`StartTls`]). This needs the
-//! feature `tls`.
+//! feature `tls-ring`, which brings the cryptography of ring, or the feature `tls`, where the program installs a
+//! provider of cryptography itself.
 //!
 //! In this example, a client and a server have certificates of a private authority in PEM files. In
 //! Twisted, `ssl.PrivateCertificate.loadPEM` and `ssl.Certificate.loadPEM` read the same files. But the
