@@ -63,3 +63,20 @@ pub(crate) fn plain_json(json: impl fmt::Display) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use amp_core::Report;
+    use std::io;
+
+    /// Each has a list of its own, since nobody else would want that one.
+    #[test]
+    fn the_characters_are_those_that_errors_are_shown_without() {
+        for c in char::MIN..=char::MAX {
+            let error = io::Error::other(c.to_string());
+            let is_shown = Report(&error).to_string() == c.to_string();
+            assert_eq!(is_active(c), !is_shown, "{c:?}");
+        }
+    }
+}

@@ -49,6 +49,14 @@ pub(super) fn code(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::on_line::is_active;
+
+    #[test]
+    fn what_a_terminal_acts_upon_is_in_no_documentation() {
+        let plain = |c: &char| matches!(c, '\n' | '\t');
+        let mut active = (char::MIN..=char::MAX).filter(|c| is_active(*c) && !plain(c));
+        assert_eq!(active.find(|c| !is_unclean(*c)), None);
+    }
 
     #[test]
     fn nothing_ends_a_line_but_its_end() {
