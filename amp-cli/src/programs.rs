@@ -4,12 +4,12 @@
 use amp_core::Switched;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -25,6 +25,23 @@ const TO_ANSWER: Duration = Duration::from_secs(60);
 
 /// So many programs answer at a time: any number of peers may ask. Further ones wait for their turn.
 static ANSWERING: Semaphore = Semaphore::const_new(32);
+
+/// So many of those answer one peer, so that the calls of others have theirs meanwhile.
+const FOR_ONE: usize = 8;
+
+/// The turns of the peers that programs answer, by the numbers of their connections.
+static OF_EACH: Mutex<BTreeMap<u64, Weak<Semaphore>>> = Mutex::new(BTreeMap::new());
+
+fn turns_of(connection: u64) -> Arc<Semaphore> {
+    let mut of_each = OF_EACH.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(turns) = of_each.get(&connection).and_then(Weak::upgrade) {
+        return turns;
+    }
+    of_each.retain(|_, turns| turns.strong_count() > 0);
+    let turns = Arc::new(Semaphore::new(FOR_ONE));
+    of_each.insert(connection, Arc::downgrade(&turns));
+    turns
+}
 
 /// So many bytes a program may print as an answer, which are twice as many as a box may have: JSON is longer
 /// than what it says.
@@ -157,9 +174,15 @@ fn piped(words: &[String]) -> Command {
     command
 }
 
-/// Returns what a program prints that reads this.
-pub(crate) async fn printed(words: &[String], input: String) -> io::Result<Vec<u8>> {
-    // It is never closed.
+/// Returns what a program prints that reads this, to answer the peer of the connection with this number.
+pub(crate) async fn printed(
+    words: &[String],
+    input: String,
+    connection: u64,
+) -> io::Result<Vec<u8>> {
+    let turns = turns_of(connection);
+    // Neither is ever closed.
+    let _own = turns.acquire().await;
     let _turn = ANSWERING.acquire().await;
     let (mut child, running) = start(&mut piped(words))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -265,7 +288,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_program_that_never_answers_is_ended() {
         let words = ["sh", "-c", "exec sleep 1000"].map(str::to_owned);
-        let error = printed(&words, String::new()).await.unwrap_err();
+        let error = printed(&words, String::new(), 1).await.unwrap_err();
         assert_eq!(error.to_string(), "it has not answered within 60s");
     }
 
@@ -273,7 +296,7 @@ mod tests {
     async fn so_many_programs_answer_at_a_time() {
         let others = ANSWERING.acquire_many(32).await.unwrap();
         let words = ["/nowhere".to_owned()];
-        let mut answer = pin!(printed(&words, String::new()));
+        let mut answer = pin!(printed(&words, String::new(), 1));
         let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
         assert!(first.is_pending());
         drop(others);
@@ -284,7 +307,7 @@ mod tests {
     async fn a_program_that_prints_too_much_is_not_an_answer() {
         for (length, refused) in [(MOST_PRINTED, false), (MOST_PRINTED + 1, true)] {
             let words = ["head", "-c", &length.to_string(), "/dev/zero"].map(str::to_owned);
-            let printed = printed(&words, String::new()).await;
+            let printed = printed(&words, String::new(), 1).await;
             let error = printed.err().map(|error| error.to_string());
             let expected = "it has printed over 35651584 bytes, which is the limit";
             assert_eq!(error.as_deref(), refused.then_some(expected));

@@ -252,7 +252,7 @@ impl Rules {
         peer: &Peer,
     ) -> Reply {
         tokio::select! {
-            reply = run(words, command, known, arguments) => reply,
+            reply = run(words, command, known, arguments, peer) => reply,
             _ = peer.closed() => Reply::Fail(RemoteError::new("UNKNOWN", "the connection is closed")),
         }
     }
@@ -511,10 +511,11 @@ async fn run(
     command: &str,
     known: Option<&CommandSchema>,
     arguments: &Values,
+    peer: &Peer,
 ) -> Reply {
     let (name, arguments) = (json_text(command), descriptors::json(arguments));
     let call = format!("{{\"command\": {name}, \"arguments\": {arguments}}}\n");
-    let printed = match programs::printed(words, call).await {
+    let printed = match programs::printed(words, call, peer.id()).await {
         Ok(printed) => printed,
         Err(error) => return failed(format_args!("{}: {}", words[0], Report::new(&error))),
     };

@@ -523,3 +523,41 @@ fn a_program_of_a_rule_is_ended_with_whoever_asked() {
     let _ = server.kill();
     let _ = server.wait();
 }
+
+#[test]
+fn one_client_leaves_programs_to_others() {
+    let folder = Folder::new();
+    let begun = folder.path("begun");
+    let hold = folder.file("hold", &format!("echo >> '{begun}'\nexec sleep 1000\n"));
+    let answer = folder.file("answer", "echo '{\"answer\": {}}'\n");
+    let rule = |name, script| format!("[[rule]]\ncommand = \"{name}\"\nexec = \"sh {script}\"\n");
+    let rules = rule("Hold", hold) + &rule("A", answer);
+    let rules = folder.file("rules.toml", &rules);
+    let socket = folder.path("socket");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+        .args(["serve", &format!("unix:{socket}"), "--rules", &rules])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    let mut greedy =
+        amp_tests::RawClient::connect(&amp_tests::Address::Unix((&*socket).into())).unwrap();
+    for tag in 0..100 {
+        let call = [("_ask", tag.to_string()), ("_command", "Hold".to_owned())];
+        greedy.send(&amp_core::AmpBox::from_pairs(call).unwrap().to_bytes()).unwrap();
+        // It is told of before it is answered.
+        out.read_line(&mut String::new()).unwrap();
+    }
+    let deadline = Instant::now() + DEADLINE / 4;
+    while fs::read_to_string(&begun).unwrap_or_default().len() < 8 {
+        assert!(Instant::now() < deadline, "they do not begin");
+        std::thread::yield_now();
+    }
+    let call = ["call", &format!("unix:{socket}"), "A", "--timeout", "15s"];
+    let output = ampctl(&call, b"");
+    // It ends those that still run.
+    kill(Pid::from_raw(server.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    server.wait().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
+}
