@@ -4,9 +4,12 @@ use amp_core::tls::Role;
 use amp_core::tls::rustls::{ClientConnection, StreamOwned};
 use amp_core::{FailurePolicy, Report};
 use amp_probe::conversations::{Expected, Standard, hold_all};
-use amp_probe::{RawClient, RawStream};
+use amp_probe::{DEADLINE, RawClient, RawStream};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use crate::address::{Address, Kind};
 use crate::config::Profile;
@@ -52,8 +55,10 @@ pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
             _ => Ok(RawClient::new(stream)),
         }
     };
+    let connect = Arc::new(connect);
     // Said once here rather than in every line.
-    if let Err(error) = connect() {
+    let first = connect.clone();
+    if let Err(error) = within(DEADLINE, move || first().map(drop)) {
         let how = if tls.at_once(&address)?.is_some() { " by TLS" } else { "" };
         tell(format_args!("cannot connect to {address}{how}: {}", Report::new(&error)));
         return Ok(ExitCode::from(exit::NO_CONNECTION));
@@ -67,13 +72,17 @@ pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
         Policy::Stay => FailurePolicy::Stay,
     };
     let (mut held, mut differing, mut printed) = (0, 0, Ok(()));
-    hold_all(connect, Expected { standard, policy }, |outcome| {
-        held += 1;
-        differing += u32::from(!outcome.is_ok());
-        if printed.is_ok() {
-            printed = print_line(outcome);
-        }
-    });
+    hold_all(
+        move || connect(),
+        Expected { standard, policy },
+        |outcome| {
+            held += 1;
+            differing += u32::from(!outcome.is_ok());
+            if printed.is_ok() {
+                printed = print_line(outcome);
+            }
+        },
+    );
     let printed = printed
         .and_then(|()| print_line(format_args!("{differing} of {held} conversations differ")));
     if let Err(failure) = ignoring_who_has_read_enough(printed) {
@@ -81,6 +90,19 @@ pub(crate) fn comply(options: &Comply) -> Result<ExitCode, Mistake> {
         return Ok(ExitCode::from(failure.code));
     }
     Ok(ExitCode::from(if differing == 0 { 0 } else { exit::DECLARED }))
+}
+
+/// Connects, for so long at most. Each read has its time, but a peer may send a byte now and then.
+fn within(
+    time: Duration,
+    connect: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let (done, connected) = mpsc::channel();
+    // Nobody may wait for it any more.
+    thread::spawn(move || drop(done.send(connect())));
+    connected.recv_timeout(time).unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("it has taken over {time:?}")))
+    })
 }
 
 /// A stream that is protected by TLS.
@@ -103,5 +125,23 @@ impl Write for Protected {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_never_gets_to_an_end_is_given_up() {
+        let (end, never) = mpsc::channel::<()>();
+        let connect = move || {
+            let _ = never.recv();
+            Ok(())
+        };
+        let error = within(Duration::from_millis(1), connect).unwrap_err();
+        assert_eq!(error.to_string(), "it has taken over 1ms");
+        drop(end);
+        within(DEADLINE, || Ok(())).unwrap();
     }
 }
