@@ -77,7 +77,7 @@ pub(crate) enum Subcommand {
     /// other, with its calls in their order; calls that were under way together are so again. There is a
     /// line for each answer that differs, and one at the end. Calls of the peer are answered as the client
     /// has answered them. Descriptors are compared by what they are; files are sent again that were saved
-    /// by `--save-descriptors`, and need a schema. A call whose values were hidden and a protocol switch
+    /// by `--save-descriptors`, from the folder that `--saved` names, and need a schema. A call whose values were hidden and a protocol switch
     /// are not made again, which is said. The exit code is 1 when an answer differs, or a call was not
     /// made.
     Replay(Replay),

@@ -60,6 +60,10 @@ pub(crate) struct Replay {
     /// calls that are alike, in turn
     #[arg(long)]
     pub(crate) serve: bool,
+    /// Sends the files of this folder where `tap --save-descriptors` has put them there; without,
+    /// calls and answers that have some are not made
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) saved: Option<PathBuf>,
     /// Is content when a call was not made again, which is said all the same
     #[arg(long)]
     pub(crate) allow_not_made: bool,

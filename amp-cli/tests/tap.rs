@@ -94,7 +94,13 @@ fn all_descriptors_are_passed_on_and_none_stays_open() {
     assert_eq!(fs::read_dir(&saved).unwrap().count(), 1200);
 
     let again = ["replay", &record, &server, "--schema", &schema];
-    assert_eq!(printed(&again), "0 of 301 calls differ");
+    // A record names files, but only the user says which ones the peer gets.
+    let said = text(ampctl(&again, b"").stdout);
+    assert!(said.contains("files are sent from the folder alone that --saved names"), "{said}");
+    // Where they are now, wherever they were.
+    let moved = folder.path("moved");
+    fs::rename(&saved, &moved).unwrap();
+    assert_eq!(printed(&[&again[..], &["--saved", &moved]].concat()), "0 of 301 calls differ");
     let without = ampctl(&["replay", &record, &server], b"");
     let said = text(without.stdout);
     assert_eq!(without.status.code(), Some(1));
@@ -293,7 +299,7 @@ fn a_record_plays_the_server() {
     tap.lines();
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_ampctl"))
-        .args(["replay", &record, &address, "--serve", "--schema", &schema])
+        .args(["replay", &record, &address, "--serve", "--schema", &schema, "--saved", &saved])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -6,6 +6,7 @@ mod server;
 
 use std::fs;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use self::recorded::Recorded;
 use crate::mistake::{Mistake, none_of};
@@ -15,12 +16,14 @@ use crate::watch_options::Replay;
 use crate::watching::Entry;
 
 pub(crate) fn replay(options: &Replay) -> Result<ExitCode, Mistake> {
-    let Replay { record, peer, serve, allow_not_made } = options;
+    let Replay { record, peer, serve, saved, allow_not_made } = options;
     let name = record.display().to_string();
     let text = fs::read_to_string(record)
         .map_err(|error| Mistake::new(format!("cannot read the record {name}: {error}")))?;
+    let saved = saved.as_deref().map(Arc::from);
     let recorded = |target: &Target| {
-        let recorded = Entry::read_all(&text).and_then(|entries| Recorded::new(&entries, target));
+        let recorded = Entry::read_all(&text)
+            .and_then(|entries| Recorded::new(&entries, target, saved.as_ref()));
         recorded.map_err(|mistake| mistake.at(&name))
     };
     if *serve {

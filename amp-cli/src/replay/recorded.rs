@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::ask::Write;
@@ -76,10 +77,18 @@ pub(super) struct Body {
     pub(super) json: Option<String>,
     /// Keys whose values are not known.
     pub(super) hidden: Vec<String>,
+    /// The folder that files are sent from.
+    saved: Option<Arc<Path>>,
 }
 
 impl Recorded {
-    pub(super) fn new(entries: &[Entry], target: &Target) -> Result<Self, Mistake> {
+    /// Files that were saved are taken from the folder `saved` alone: whoever has written the record could name
+    /// any that this user can read, and the peer would get it.
+    pub(super) fn new(
+        entries: &[Entry],
+        target: &Target,
+        saved: Option<&Arc<Path>>,
+    ) -> Result<Self, Mistake> {
         let schema = Arc::new(of_both(&target.schema, &target.peer_schema)?);
         let mut connections: BTreeMap<u64, Talk> = BTreeMap::new();
         let mut open = HashMap::new();
@@ -100,11 +109,11 @@ impl Recorded {
                         open.insert(place(entry.from, tag), index);
                     }
                     let command = get(keys::COMMAND).unwrap_or_default();
-                    let asked = known(&schema, &command);
+                    let asked = known(&schema, &command).map(|known| &known.arguments);
                     talk.exchanges.push(Exchange {
                         from: entry.from,
                         requires_answer: entry.kind == Kept::Call,
-                        arguments: Body::new(&ampbox, entry, asked.map(|known| &known.arguments)),
+                        arguments: Body::new(&ampbox, entry, asked, saved),
                         ending: None,
                         command,
                     });
@@ -121,6 +130,7 @@ impl Recorded {
                             &ampbox,
                             entry,
                             asked.map(|known| &known.response),
+                            saved,
                         ))
                     } else {
                         let text = |key| {
@@ -141,7 +151,12 @@ impl Recorded {
 }
 
 impl Body {
-    fn new(ampbox: &AmpBox, entry: &Entry, schema: Option<&BoxSchema>) -> Self {
+    fn new(
+        ampbox: &AmpBox,
+        entry: &Entry,
+        schema: Option<&BoxSchema>,
+        saved: Option<&Arc<Path>>,
+    ) -> Self {
         let json = entry.values();
         let value = serde_json::from_str::<Json>(json).unwrap_or_default();
         let is_described = schema.is_none_or(has_descriptors) && says_of_descriptors(&value);
@@ -149,6 +164,7 @@ impl Body {
             pairs: pairs_of(ampbox),
             json: is_described.then(|| json.to_owned()),
             hidden: entry.hidden.clone(),
+            saved: saved.cloned(),
         }
     }
 
@@ -167,7 +183,9 @@ impl Body {
             }));
         };
         let schema = schema.ok_or("it has descriptors, which only a schema tells: see --schema")?;
-        let values = Values::from_json_with(&Scope::new(schema), json, &mut saved);
+        let values = Values::from_json_with(&Scope::new(schema), json, &mut |text| {
+            saved(text, self.saved.as_deref())
+        });
         let values = values.map_err(|error| error.to_string())?;
         let schema = schema.clone();
         Ok(Box::new(move |out, proto| values.writing(schema)(out, proto)))
@@ -187,7 +205,7 @@ impl Body {
             let values = Values::read_from(schema, input, proto)?;
             json = Some(descriptors::json(&values));
         }
-        Ok(Self { pairs, json, hidden: Vec::new() })
+        Ok(Self { pairs, json, hidden: Vec::new(), saved: None })
     }
 
     /// Returns whether it is the same, but for what differs each time: where descriptors are counted, and
@@ -351,15 +369,20 @@ fn take_places_of_box(value: &mut Json, wire_type: &WireType) {
     }
 }
 
-/// The file that was saved of a descriptor.
-fn saved(text: &str) -> Result<Attachment, String> {
+/// The file that was saved of a descriptor, as the folder has it.
+fn saved(text: &str, folder: Option<&Path>) -> Result<Attachment, String> {
     let is: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let Some(path) = is["saved"].as_str() else {
+    let Some(name) = is["saved"].as_str().and_then(|path| Path::new(path).file_name()) else {
         return Err("the file of the descriptor was not saved: see `tap --save-descriptors`".into());
     };
-    match File::open(path) {
+    let Some(folder) = folder else {
+        return Err("files are sent from the folder alone that --saved names".into());
+    };
+    let path = folder.join(name);
+    match File::open(&path) {
         Ok(file) => Ok(Attachment::from(Descriptor::from(OwnedFd::from(file)))),
         Err(error) => {
+            let path = path.display();
             Err(format!("cannot open {path}, which was saved of the descriptor: {error}"))
         }
     }
