@@ -11,6 +11,9 @@ use crate::trust;
 
 const NAME: &str = "ampctl.toml";
 
+/// A variable of the environment, which says where another such file is. That one is taken whoever can write it.
+const GIVEN: &str = "AMPCTL_CONFIG";
+
 /// The content of `ampctl.toml`: in the folder that the program runs in, in one around it, or else in the
 /// user's folder for configuration. It may start programs, and so it is one that nobody else can have written.
 #[derive(Debug, Default, Deserialize)]
@@ -105,6 +108,11 @@ impl Config {
     }
 
     fn find() -> Result<Option<Self>, Mistake> {
+        if let Some(path) = env::var_os(GIVEN).filter(|path| !path.is_empty()).map(PathBuf::from) {
+            trust::vouch();
+            let text = trust::read_there(&path).map_err(|mistake| mistake.at(GIVEN))?;
+            return Self::of(path, &text).map(Some);
+        }
         let here = env::current_dir().unwrap_or_default();
         let around = here.ancestors().map(|folder| folder.join(NAME));
         let of_user = etcetera::choose_base_strategy()
@@ -113,12 +121,16 @@ impl Config {
         for path in around.chain(of_user) {
             // The next one may mean another peer by the same name, so that none is passed over.
             if let Some(text) = trust::read(&path)? {
-                let read = toml::from_str::<Self>(&text);
-                let config = read.map_err(|error| of_toml(&path, &text, &error))?;
-                return Ok(Some(Self { path, ..config }));
+                return Self::of(path, &text).map(Some);
             }
         }
         Ok(None)
+    }
+
+    fn of(path: PathBuf, text: &str) -> Result<Self, Mistake> {
+        let read = toml::from_str::<Self>(text);
+        let config = read.map_err(|error| of_toml(&path, text, &error))?;
+        Ok(Self { path, ..config })
     }
 }
 

@@ -30,7 +30,11 @@ fn mode(folder: &Folder, name: &str, mode: u32) {
 
 /// Calls the peer from below the folder: the exit code, and what is said.
 fn call(folder: &Folder, options: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_ampctl"))
+    call_by(&mut Command::new(env!("CARGO_BIN_EXE_ampctl")), folder, options)
+}
+
+fn call_by(program: &mut Command, folder: &Folder, options: &[&str]) -> (Option<i32>, String) {
+    let output = program
         .args(["call", "prod", "A"])
         .args(options)
         .current_dir(folder.path("project/below"))
@@ -95,6 +99,29 @@ fn rules_that_others_can_write_are_refused() {
         // Whoever gives a file means it.
         takes(&folder, &[&format!("--{key}"), &named], "project/peer");
     }
+}
+
+/// Where modes say nothing, the user can.
+#[test]
+fn what_the_environment_names_is_taken_whoever_can_write_it() {
+    let folder = project("address = \"unix:here\"\nrespond = \"named\"");
+    folder.file("project/named", "");
+    for name in ["project", "project/ampctl.toml", "project/named"] {
+        mode(&folder, name, 0o777);
+    }
+    refuses(&folder, "project/ampctl.toml", "others can write it (mode 0777)");
+    let given = |path: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ampctl"));
+        program.env("AMPCTL_CONFIG", folder.path(path));
+        call_by(&mut program, &folder, &[])
+    };
+    let (code, said) = given("project/ampctl.toml");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("project/here"), "{said}");
+    // It is not looked for elsewhere.
+    let (code, said) = given("project/none");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.starts_with("ampctl: AMPCTL_CONFIG: cannot read "), "{said}");
 }
 
 #[test]
