@@ -75,7 +75,7 @@ mod tests {
     fn the_characters_are_those_that_errors_are_shown_without() {
         for c in char::MIN..=char::MAX {
             let error = io::Error::other(c.to_string());
-            let is_shown = Report(&error).to_string() == c.to_string();
+            let is_shown = Report::new(&error).to_string() == c.to_string();
             assert_eq!(is_active(c), !is_shown, "{c:?}");
         }
     }
