@@ -376,6 +376,10 @@
 //!   call is a hexadecimal number as well, but those of calls that are made one after another are 1, 20001, 40001 and
 //!   so on. A peer that gives back the tag of each call sees no difference. But if a fake server in a test counts the
 //!   calls, and answers the second one with `_answer` 2, the answer belongs to no call.
+//! - **Order of keys.** Twisted sorts all keys of a box by their bytes. Here the protocol's own come first, and behind
+//!   them the arguments in that order. So the bytes differ if an argument comes before `_command` in a call, or before
+//!   `_answer` in an answer: names that begin with a capital letter, a digit or `__`, and few others with `_`, such as
+//!   `_a`. On a route, `_route` is the first key of all, where epsilon's boxes have it among the arguments.
 //! - **Limits.** Twisted has none. Here each connection has [`Limits`](crate::Limits). It reads no further while 1024
 //!   responders run, so a service with one long poll for each of 1500 things needs a greater
 //!   [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB or 16 384 pairs ends the
