@@ -125,6 +125,7 @@ pub trait Arguments: Sized {
 }
 
 /// Reads all that is in `ampbox`: the one place that knows which keys are left over.
+#[inline]
 pub(crate) fn read_arguments<T: Arguments>(
     ampbox: &AmpBox,
     proto: &mut Proto<'_>,

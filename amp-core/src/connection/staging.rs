@@ -95,6 +95,7 @@ impl Peer {
     /// As [`decode_with`](Self::decode_with), for a call: what it claims counts until it is answered. Over the
     /// limit it is dropped, and that is the error: what there are too many of, and how many there may
     /// be. Says how many bytes of memory were spent.
+    #[inline]
     pub(crate) fn decode_call<A>(
         &self,
         ampbox: &AmpBox,
@@ -164,6 +165,7 @@ impl Shared {
 
     /// Decodes what a box holds, and says how many attachments were claimed, and how many bytes of
     /// memory were spent.
+    #[inline]
     fn read<A>(
         &self,
         ampbox: &AmpBox,
@@ -188,6 +190,7 @@ impl Shared {
     }
 
     /// What something is read with that was received.
+    #[inline]
     fn proto<'a>(&'a self, staging: &'a mut Staging<'_, '_>, sees_late: bool) -> Proto<'a> {
         Proto::new(staging, &self.address, &self.extensions)
             .seeing_late(sees_late)

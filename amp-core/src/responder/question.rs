@@ -222,6 +222,7 @@ impl Asked {
     }
 
     /// As [`decode`](Self::decode), by what `read` reads.
+    #[inline]
     pub(super) fn decode_with<A>(
         &mut self,
         ampbox: &AmpBox,
