@@ -266,6 +266,19 @@ async fn streams_go_through_a_proxy_with_a_connection_for_each_client() {
     assert_eq!(lines.get("lines"), Some(&b"abc"[..]));
 }
 
+/// A backend that agreed would expect TLS, and all clients of the proxy would lose it.
+#[tokio::test(start_paused = true)]
+async fn no_client_starts_tls_between_the_proxy_and_the_backend() {
+    let (backend, mut there) = Script::start(|connection| connection);
+    let (client, _proxy) = pair(Responders::new(()), by_name(backend));
+    client.notify_by_name("StartTLS", numbered(1)).await.unwrap();
+    let call = client.call_by_name("StartTLS", numbered(2)).timeout(Duration::from_secs(1));
+    let error = call.await.unwrap_err();
+    assert!(matches!(&error, CallError::Remote(error) if error.code == "UNHANDLED"), "{error}");
+    client.notify_by_name("Note", numbered(3)).await.unwrap();
+    there.expect([("_command", "Note"), ("n", "3")]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_does_not_choose_a_route_of_the_backend() {
     let (backend, mut there) = Script::start(|connection| connection);

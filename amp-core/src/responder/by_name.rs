@@ -16,6 +16,9 @@ use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
 
+/// The name of the command that changes a connection to TLS, with and without the feature `tls`.
+const START_TLS: &[u8] = b"StartTLS";
+
 /// A call that is received by a responder which does not know its command.
 ///
 /// It belongs to the responder, so its parts are fields, which can be taken out of it.
@@ -60,12 +63,14 @@ impl ReceivedCall {
     /// [Streams](crate::streams) go through between two connections that have none of their own. Over a connection that
     /// has some, the calls of streams are not passed on, since whoever calls would name those. An argument
     /// [`_route`](crate::keys::ROUTE) is never passed on, since it would choose a [route](crate::router) of the other
-    /// peer. [`Peer::call_by_name`] looks for neither.
+    /// peer. A call of `StartTLS` is never passed on either: TLS is for one connection, and if the backend agreed, its
+    /// connection would be lost to all clients that share it. [`Peer::call_by_name`] looks for none of these.
     ///
     /// # Errors
     ///
     /// As [`handed_on`](Self::handed_on), which is `UNKNOWN` for an argument `_route`. `NO_STREAM`, as of a stream that
-    /// there is not, for a call of a stream over a connection that has streams of its own. Nothing is sent then.
+    /// there is not, for a call of a stream over a connection that has streams of its own. `UNHANDLED`, as without a
+    /// responder for it, for `StartTLS`. Nothing is sent then.
     ///
     /// # Cancel safety
     ///
@@ -80,6 +85,12 @@ impl ReceivedCall {
             // Once there is room for the call: streams may have begun meanwhile.
             let mut refusal = None;
             let write = |out: &mut BoxWriter<'_>, _: &mut Proto<'_>| {
+                if self.command == START_TLS {
+                    refusal = Some(RemoteError::unhandled(&self.command));
+                    return Err(EncodeError::custom(
+                        "it would change the backend's connection to TLS",
+                    ));
+                }
                 refusal = Own::of(to.shared()).and_then(|own| own.0.refusal(&self.command));
                 if refusal.is_some() {
                     return Err(EncodeError::custom("it is of a stream of another connection"));
