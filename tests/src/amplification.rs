@@ -174,15 +174,15 @@ struct OneOfSerde<T> {
     _a: T,
 }
 
-/// Reads it as from a peer.
+/// Reads it as from a peer that may be anybody.
 fn read<T: Argument>(bytes: Bytes) -> Result<(), DecodeError> {
-    let decoded_bytes = Limits::default().decoded_bytes;
+    let decoded_bytes = Limits::untrusted().decoded_bytes;
     One::<T>::decode_within(bytes, decoded_bytes).map(|one| drop(one.a))
 }
 
 fn read_with_serde<T: serde::de::DeserializeOwned>(mut bytes: Bytes) -> Result<(), DecodeError> {
     let ampbox = AmpBox::parse(&mut bytes, BoxLimits::default())?;
-    let decoded_bytes = Limits::default().decoded_bytes;
+    let decoded_bytes = Limits::untrusted().decoded_bytes;
     amp_core::serde::from_box_within::<OneOfSerde<T>>(&ampbox, decoded_bytes).map(drop)
 }
 

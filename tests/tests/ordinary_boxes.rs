@@ -55,6 +55,81 @@ fn log(len: usize) -> String {
     (0..len / 35).map(line).collect()
 }
 
+/// A row of MAAS's command `UpdateLeases`.
+#[derive(Arguments)]
+struct Update {
+    action: String,
+    mac: String,
+    ip_family: String,
+    ip: String,
+    timestamp: i64,
+    #[amp(rename = "lease-time")]
+    lease_time: Option<i64>,
+    hostname: Option<String>,
+}
+
+/// A row of which most is absent.
+#[derive(Arguments)]
+struct Sparse {
+    id: i64,
+    name: Option<String>,
+    note: Option<String>,
+}
+
+/// Sends as many rows, compressed, as fit into a value. Returns how many those are, and whether they would be read from a
+/// peer that may be anybody.
+fn fill<R: Argument>(row: impl Fn(i64) -> R) -> (i64, bool)
+where
+    Vec<R>: Argument,
+{
+    let rows = |count: i64| One { a: Zlib((0..count).map(&row).collect::<Vec<_>>()) };
+    let (mut fits, mut too_many) = (1, 1 << 15);
+    while too_many - fits > 100 {
+        let count = i64::midpoint(fits, too_many);
+        match rows(count).encode() {
+            Ok(_) => fits = count,
+            Err(_) => too_many = count,
+        }
+    }
+    let len = sent(rows(fits).a);
+    assert!(len > 64_000, "{len}");
+    let untrusted = Limits::untrusted().decoded_bytes;
+    let read = One::<Zlib<Vec<R>>>::decode_within(rows(fits).encode().unwrap(), untrusted);
+    (fits, read.is_ok())
+}
+
+#[test]
+fn rows_that_fill_a_compressed_value_are_read() {
+    // Numbers that look as if they were drawn at random.
+    let drawn = |n: i64| n.wrapping_mul(0x1e37_79b9_7f4a_7c15) >> 16 & 0xffff_ffff_ffff;
+    let lease = |n: i64| {
+        let own = drawn(n).to_be_bytes();
+        Update {
+            action: "commit".to_owned(),
+            mac: format!("52:54:{:02x}:{:02x}:{:02x}:{:02x}", own[3], own[4], own[5], own[6]),
+            ip_family: "ipv4".to_owned(),
+            ip: format!("10.{}.{}.{}", n / 256 % 256, n % 256, own[7]),
+            timestamp: 1_400_000_000 + drawn(n) % 86_400,
+            lease_time: Some(600),
+            hostname: (n % 2 == 0).then(|| format!("node-{n}")),
+        }
+    };
+    let (leases, _) = fill(lease);
+    assert!((2500..10_000).contains(&leases), "{leases}");
+    // From the same subnet, at the same time, all with names.
+    let alike = |n| Update {
+        mac: format!("52:54:00:12:{:02x}:{:02x}", n / 256 % 256, n % 256),
+        timestamp: 1_400_000_000 + n / 10,
+        hostname: Some(format!("node-{n}")),
+        ..lease(n)
+    };
+    let (alike, for_anybody) = fill(alike);
+    assert!(alike > leases && !for_anybody, "{alike}");
+    let (sparse, for_anybody) =
+        fill(|n| Sparse { id: drawn(n) % 1_000_000, name: None, note: None });
+    assert!(sparse > 10_000 && !for_anybody, "{sparse}");
+}
+
 #[test]
 fn json_is_read() {
     let leases: Vec<_> = (0..300).map(lease).collect();
@@ -72,6 +147,7 @@ fn json_is_read() {
 
 #[test]
 fn compressed_values_are_read() {
+    sent(Zlib("node is up\n".repeat(180_000)));
     assert!(sent(Continued(Zlib(log(146_000)))) < 30_000);
     assert!(sent(Numbered(Zlib(log(300_000)))) < 60_000);
     let addresses = (0..1000).map(|n| format!("10.0.{}.{}", n / 256, n % 256)).collect::<Vec<_>>();

@@ -13,10 +13,10 @@ use crate::boxes::MAX_VALUE;
 pub(crate) const PER_BYTE: usize = 18;
 
 /// What may be made of a small box by default, in bytes. Compressed values, JSON, and rows of which
-/// most fields are empty take many times their length, and are honest: a hundred kilobytes of text
-/// are a few when they are compressed. What many such boxes take together, the bytes of running calls
-/// bound.
-pub(crate) const LEAST: usize = 1 << 20;
+/// most fields are empty take many times their length, and are honest: 4000 leases of MAAS or more fill a value when they
+/// are compressed, and rows that are more alike take more. What many such boxes take together, the bytes of
+/// running calls bound.
+pub(crate) const LEAST: usize = 4 << 20;
 
 /// How many bytes of memory the values of a box may take.
 #[derive(Debug)]

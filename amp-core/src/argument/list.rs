@@ -152,7 +152,8 @@ mod tests {
     fn read_of<L: Argument + Debug>(wire: &[u8], attachments: &mut dyn Attachments) -> usize {
         READ.set(0);
         let (address, extensions) = (PeerAddress::Unknown, Extensions::default());
-        let mut proto = Proto::new(attachments, &address, &extensions);
+        let proto = Proto::new(attachments, &address, &extensions);
+        let mut proto = proto.with_decoded_bytes(1 << 20);
         let error = L::from_string_proto(Value::from(wire), &mut proto).unwrap_err();
         assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
         READ.get()

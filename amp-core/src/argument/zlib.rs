@@ -13,11 +13,11 @@ use crate::schema::{WireType, WireTypes};
 
 /// Another argument, whose value is compressed with zlib, as in MAAS.
 ///
-/// What is received may inflate to no more than decoding may take in memory, of which what it
-/// inflates to and what is made of that are parts: see
-/// [`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes). A value of some hundred KiB, or one that
-/// inflates to less than about ten times its length, is always within that; for more, raise the
-/// limit where such values are read. What is sent has no limit here.
+/// What decoding takes in memory has a limit ([`Limits::decoded_bytes`](field@crate::Limits::decoded_bytes)), and both the
+/// inflated bytes and the values that are read from them count. By default this is 4 MiB, or 18 times the length of the
+/// box if that is more. That is enough for a text of 1.9 MiB, and for as many leases as fit into a value of MAAS. Rows
+/// with many fields that are empty take the most: a row takes the size of its struct in memory, however short it is on
+/// the wire. If peers send more, raise the limit on the side that reads. What is sent has no limit here.
 ///
 /// The compressed value still has to fit into 65 535 bytes. Where it might not, spread it over
 /// several keys: `Numbered<Zlib<T>>`.

@@ -12,7 +12,7 @@ use crate::setters::setters;
 /// |---|---|---|
 /// | [`boxes`](field@Limits::boxes), bytes | 17 MiB | a larger box of the peer ends the connection; a larger call of this side fails and is not sent; a larger answer becomes `UNKNOWN` |
 /// | [`boxes`](field@Limits::boxes), pairs | 16 384 | as for the bytes |
-/// | [`decoded_bytes`](field@Limits::decoded_bytes) | 1 MiB, or 18 for each byte of the box if that is more | the peer's call is refused; a call of this side fails when its answer takes more |
+/// | [`decoded_bytes`](field@Limits::decoded_bytes) | 4 MiB, or 18 for each byte of the box if that is more | the peer's call is refused; a call of this side fails when its answer takes more |
 /// | [`outstanding_calls`](field@Limits::outstanding_calls) | 65 536 | a further call fails and is not sent |
 /// | [`running_responders`](field@Limits::running_responders) | 1024 | this side stops reading, with [exceptions](Limits#when-reading-stops) |
 /// | [`running_responders_max`](field@Limits::running_responders_max) | 8192 | a further call is answered with `UNKNOWN`; a further one-way call ends the connection |
@@ -87,7 +87,7 @@ pub struct Limits {
     /// be larger fails with [`CallError::Encode`](crate::CallError::Encode) and is not sent. An
     /// answer that would be larger is replaced by the error `UNKNOWN`.
     pub boxes: BoxLimits,
-    /// Bytes of memory that the decoded contents of one box may take. 1 MiB by default, or 18 times
+    /// Bytes of memory that the decoded contents of one box may take. 4 MiB by default, or 18 times
     /// the length of the box if that is more. Lists, maps, texts, decompressed values and decoded
     /// JSON count. A box that needs more is refused with
     /// [`DecodeErrorKind::TooMuchMemory`](crate::argument::DecodeErrorKind::TooMuchMemory). This concerns
@@ -284,7 +284,8 @@ impl Limits {
     /// Returns limits for a peer that may be anybody. A connection then holds 29 MiB at worst, where
     /// the [default](Limits::default) allows 530 MiB. This counts the running calls, one more call
     /// that decodes to as much as a box may, an unfinished box, what waits to be sent, and the items
-    /// of streams. Boxes have at most 1 MiB and 1024 pairs.
+    /// of streams. Boxes have at most 1 MiB and 1024 pairs, and one whose length is less than 58 KiB takes at most
+    /// 1 MiB once it is decoded.
     /// [`Connection::untrusted_peer`](crate::Connection::untrusted_peer) sets these limits and the
     /// timeouts that suit such a peer.
     ///
@@ -301,6 +302,7 @@ impl Limits {
     pub fn untrusted() -> Self {
         Self {
             boxes: BoxLimits { max_bytes: 1 << 20, max_pairs: 1024 },
+            decoded_bytes: 1 << 20,
             running_responders: 64,
             running_responders_max: 256,
             running_bytes: 1 << 20,
