@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 
 from amp_arguments import Box, ListOf
 from amp_arguments.streams import BadItem, Sink, StreamOf, Streams
@@ -342,11 +343,19 @@ class Descriptors(Case):
 
     def test_so_many_may_wait_to_be_claimed(self):
         self.connect(answering(), Peer())
-        for _ in range(128):
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        for limit, most in ((600, 150), (400, 128)):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, files[1]))
+            before = len(self.came)
+            while len(self.came) < before + 200:
+                self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
+            self.assertEqual((self.open(), len(self.far._descriptors)), (most, most))
+            # The oldest go.
+            self.assertEqual(list(self.far._descriptors.values()), self.came[-most:])
+            self.assertFalse(self.far.transport.aborted)
             self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
-        self.assertFalse(self.far.transport.aborted)
-        self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
-        self.assertTrue(self.far.transport.aborted)
+            self.assertEqual(self.open(), most)
 
     def test_items_without_any_are_read_when_they_are_taken(self):
         class Counted(amp.Integer):

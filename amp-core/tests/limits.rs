@@ -339,9 +339,8 @@ fn the_table_of_limits_has_the_defaults() {
         format!("{} to {}", limits.box_timeout.as_secs_f64(), seconds(2 * limits.box_timeout));
     // These two are of how many files may be open.
     let (unclaimed, in_all) = (limits.unclaimed_attachments, limits.attachments_in_all);
-    assert!(in_all <= 1 << 16 && unclaimed <= in_all && unclaimed <= 256, "{limits:?}");
-    assert!(unclaimed >= 128 || unclaimed == in_all, "{limits:?}");
-    let unclaimed = "128, or 256 by `RLIMIT_NOFILE`".to_owned();
+    assert!(in_all <= 1 << 16 && unclaimed == in_all, "{limits:?}");
+    let unclaimed = "as `attachments_in_all`".to_owned();
     let in_all = "a quarter of `RLIMIT_NOFILE`, 65 536 at most".to_owned();
     let expected = [
         ("boxes", bytes(limits.boxes.max_bytes)),

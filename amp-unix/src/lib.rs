@@ -78,7 +78,7 @@
 //! - If nothing reads its box as a command or a response, or if its argument is unknown here, it is
 //!   closed as soon as a later box that names another descriptor is read. Descriptors arrive in the
 //!   order of their boxes, and nothing else tells which box one belongs to.
-//! - If nothing names it within
+//! - If no box comes that names it within
 //!   [`Limits::unclaimed_timeout`](field@amp_core::Limits::unclaimed_timeout), a minute by default,
 //!   it is closed then. It might be the other end of this very connection, which would otherwise
 //!   never end.
@@ -86,8 +86,13 @@
 //!   left.
 //!
 //! [`Limits::unclaimed_attachments`](field@amp_core::Limits::unclaimed_attachments) limits how many
-//! descriptors may be unclaimed: 128 or 256 by default. One more ends the connection, and closes
-//! them all. All descriptors of a box arrive before its end, so this also limits how many one box
+//! descriptors may be unclaimed: by default a quarter of the files that the process may have open,
+//! which is 256 of 1024. One more is closed when it comes, and the box that names it fails: a call with
+//! `UNKNOWN`, an answer with
+//! [`DecodeErrorKind::TooManyUnclaimed`](amp_core::argument::DecodeErrorKind::TooManyUnclaimed). The connection
+//! goes on. Twisted sends all descriptors that it has queued ahead of their boxes, so with Twisted at the
+//! other end this limits how many calls or answers with a descriptor it may make in one turn of its reactor.
+//! All descriptors of a box arrive before its end, so this also limits how many one box
 //! can bring. Running responders may hold as many again.
 //! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) limits all connections
 //! of the process together. When that limit is exceeded, the connection that has the most loses

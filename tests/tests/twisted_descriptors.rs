@@ -1,5 +1,5 @@
-//! Descriptors between this side and Twisted, which sends each with one byte ahead of its box:
-//! many at once, among large boxes, and however the stream is cut.
+//! Descriptors between this side and Twisted, which sends one with each of the first bytes of all that it has
+//! queued: many at once, among large boxes, and however the stream is cut.
 //!
 //! This is one test, so that nothing else in its process opens descriptors while it counts them.
 
@@ -9,6 +9,7 @@ use amp_core::{AmpBox, Arguments, Command, CommandError, Peer, Responders, Trans
 use amp_tests::{Address, DEADLINE, Python, Transport};
 use amp_unix::{Descriptor, IUnixTransport, UnixTransport, connection_over};
 use bytes::{Bytes, BytesMut};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
@@ -76,6 +77,8 @@ struct Failed {
 
 #[tokio::test]
 async fn descriptors_go_both_ways_and_none_stays_open() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 1024, hard).unwrap();
     let python = Python::with_twisted(env!("CARGO_TARGET_TMPDIR"));
     let twisted = amp_tests::Peer::start(python.program("descriptors.py"), Transport::Unix);
     let before = open_descriptors();
@@ -87,6 +90,7 @@ async fn descriptors_go_both_ways_and_none_stays_open() {
             pass_both_ways(&connection_over(odd).responders(responders()).spawn()).await;
         }
         pass_lists(&connected(twisted.address()).await).await;
+        pass_many(&connected(twisted.address()).await).await;
         let recorded = record(twisted.address()).await;
         for skip in 0..ODD_SIZES.len() {
             replay(&recorded, odd_sizes(skip)).await;
@@ -116,6 +120,22 @@ async fn pass_both_ways(peer: &Peer) {
         calls.spawn(async move { call.await.unwrap() });
     }
     calls.join_all().await;
+    peer.close().await;
+}
+
+/// So many in one turn of Twisted's reactor, first as answers and then as calls, are nearly all there before the
+/// boxes that name them. A process may have 1024 files.
+async fn pass_many(peer: &Peer) {
+    const MANY: u64 = 150;
+    let mut calls = JoinSet::new();
+    for number in 0..MANY {
+        let call = peer.call_remote(Pass { number, file: file_of(number), filler: Bytes::new() });
+        calls.spawn(async move {
+            assert_eq!(content(call.await.unwrap().file), (number + 1).to_string());
+        });
+    }
+    calls.join_all().await;
+    peer.call_remote(PassBack { count: MANY }).await.unwrap();
     peer.close().await;
 }
 

@@ -12,10 +12,23 @@ from typing import Any
 from . import _streams
 from ._streams import STREAMS, BadItem, NoStream, split
 
-# So many descriptors are on their way to who says nothing of it, and so many may have come that nothing has claimed.
-FILES, UNCLAIMED_FILES = 8, 128
+# So many descriptors are on their way to who says nothing of it, and so many may wait to be taken.
+FILES, TAKEN_LATER = 8, 128
+# So many may have come that nothing has claimed, if that is more than a quarter of the files; and never more than so many.
+LEAST_UNCLAIMED, MOST_UNCLAIMED = 128, 1 << 16
 # Has as many digits as any number that is given out.
 SOME_NUMBER = 1 << 64
+
+
+def most_unclaimed() -> int:
+    """Twisted sends all descriptors that are queued ahead of the boxes, so this is how many one turn may pass."""
+    # There are descriptors only where this can be imported.
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_UNCLAIMED
+    return max(LEAST_UNCLAIMED, min(files // 4, MOST_UNCLAIMED))
 
 
 class SendingFiles(_streams.Sending):
@@ -109,7 +122,7 @@ class ReceivingFiles(_streams.Receiving):
         kept = [self.claimed_by(box) for box in boxes]
         with_some = [each for each in kept if isinstance(each, Kept)]
         held = sum(len(each.descriptors) for each in with_some)
-        most = max(UNCLAIMED_FILES, self.window.get("attachments", 0))
+        most = max(TAKEN_LATER, self.window.get("attachments", 0))
         if self.of.held + held > most:
             for each in with_some:
                 self.drop(each)

@@ -6,6 +6,7 @@ other way round. ARCHITECTURE.md of amp-core has the form on the wire.
 
 from __future__ import annotations
 
+import os
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail
@@ -13,7 +14,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols import amp
 from twisted.python.failure import Failure
 
-from ._stream_files import SOME_NUMBER, UNCLAIMED_FILES, EndsOfFiles, ReceivingFiles, SendingFiles
+from ._stream_files import SOME_NUMBER, EndsOfFiles, ReceivingFiles, SendingFiles, most_unclaimed
 from ._streams import COMMANDS, BadItem, End, NoStream
 
 __all__ = ["BadItem", "NoStream", "Sink", "SinkOf", "Stream", "StreamOf", "Streams"]
@@ -231,8 +232,9 @@ class Streams(amp.AMP):
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
         super().fileDescriptorReceived(descriptor)
-        if len(self._descriptors) > UNCLAIMED_FILES:
-            self.transport.abortConnection()  # type: ignore[union-attr]
+        while len(self._descriptors) > most_unclaimed():
+            # The oldest is most likely nobody's. The box that names it fails.
+            os.close(self._descriptors.pop(next(iter(self._descriptors))))
 
     def _sendFileDescriptor(self, descriptor: int) -> Any:
         streams = self._amp_streams

@@ -286,6 +286,15 @@ pub enum DecodeErrorKind {
         /// The number of attachments that have arrived on the connection so far.
         received: u64,
     },
+    /// The attachment with this ordinal was dropped, since more waited than
+    /// [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments) allows.
+    #[error("attachment {ordinal} was dropped: more than {limit} waited, which is the limit")]
+    TooManyUnclaimed {
+        /// The ordinal, counted from 0.
+        ordinal: u64,
+        /// The number of attachments that may wait.
+        limit: usize,
+    },
     /// A value of such a type cannot stand where it does.
     #[error("{what} has no form on the wire")]
     NoForm {
@@ -358,6 +367,7 @@ impl DecodeError {
             | DecodeErrorKind::NoData { .. }
             | DecodeErrorKind::NotCarried { .. }
             | DecodeErrorKind::Unclaimable { .. }
+            | DecodeErrorKind::TooManyUnclaimed { .. }
             | DecodeErrorKind::NoForm { .. }
             | DecodeErrorKind::Custom(_) => {}
         }
@@ -402,7 +412,9 @@ impl Error for DecodeError {
 
 fn unclaimable_message(ordinal: u64, received: u64) -> String {
     if ordinal < received {
-        format!("attachment {ordinal} was already taken, or has waited for too long")
+        format!(
+            "attachment {ordinal} was already taken, has waited for too long, or gave way to others"
+        )
     } else {
         format!("attachment {ordinal} has not arrived: {received} have")
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use super::peer::Peer;
 use super::shared::Shared;
 use crate::argument::{
-    Attachment, AttachmentKind, Attachments, Carried, DecodeError, EncodeError, Proto,
+    Attachment, AttachmentKind, Attachments, Carried, DecodeError, DecodeErrorKind, EncodeError,
+    Proto,
 };
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
@@ -300,11 +301,16 @@ impl Attachments for Staging<'_, '_> {
     }
 
     fn claim(&mut self, ordinal: u64) -> Result<Attachment, DecodeError> {
-        let attachment = self.shared.with(|state| state.core.claim(ordinal))?;
-        self.claims += 1;
+        let attachment = self.shared.with(|state| state.core.claim(ordinal));
+        match &attachment {
+            Ok(_) => self.claims += 1,
+            // It was this box's all the same: what came before it is none of a later box.
+            Err(error) if matches!(error.kind(), DecodeErrorKind::TooManyUnclaimed { .. }) => {}
+            Err(_) => return attachment,
+        }
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));
-        Ok(attachment)
+        attachment
     }
 
     fn connection(&self) -> Option<Arc<dyn Any + Send + Sync>> {

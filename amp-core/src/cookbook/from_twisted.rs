@@ -386,6 +386,8 @@
 //!   connection: see [`boxes`](field@crate::Limits::boxes). A box that takes more than 4 MiB of memory once it is decoded,
 //!   and more than 18 times its own length, is refused with `UNKNOWN`: raise
 //!   [`decoded_bytes`](field@crate::Limits::decoded_bytes) where peers send longer lists compressed than MAAS does.
+//!   Over Unix sockets, if a program makes more than some 250 calls with a descriptor in one turn of Twisted's reactor,
+//!   the last of them may fail: see [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments).
 //! - **Texts of errors.** Where the text of a declared error is longer than 65 535 bytes, Twisted closes the
 //!   connection. Here it is cut, as that of a long command name.
 //! - **Unix sockets.** Twisted lets every user connect (mode 0666), unless it is given another mode.

@@ -221,21 +221,17 @@ impl<W, S> Drive<W, S> {
     }
 
     /// Keeps the attachments that have just arrived. Whether they are the first of the connection.
-    ///
-    /// # Errors
-    ///
-    /// When too many wait that nothing has claimed.
     pub(crate) fn handle_attachments<H: Host>(
         &mut self,
         now: Instant,
         core: &mut Core<W, H>,
-    ) -> Result<bool, CloseReason> {
+    ) -> bool {
         let attachments = self.inbound.input.attachments.drain(..);
-        let first = core.handle_attachments(attachments, now)?;
+        let first = core.handle_attachments(attachments, now);
         if !self.timers.is_set(Timer::Unclaimed) {
             self.timers.set_after(Timer::Unclaimed, now, core.limits().unclaimed_timeout);
         }
-        Ok(first)
+        first
     }
 
     /// Begins the farewell when the end has begun, and the boxes are [read](Self::reads) that were

@@ -1,9 +1,15 @@
 use std::time::Duration;
 
 use super::held::default_in_all;
+use super::outgoing::AHEAD;
 use crate::argument::budget::LEAST as DECODED_BYTES;
 use crate::boxes::BoxLimits;
 use crate::setters::setters;
+
+/// How many attachments may be unclaimed on a connection of a peer that may be anybody. While more than half of these
+/// wait, calls that wait for a place are not read ahead of, and honest peers send so many ahead of their boxes.
+const UNTRUSTED_UNCLAIMED: usize = 128;
+const _: () = assert!(UNTRUSTED_UNCLAIMED / 2 >= AHEAD);
 
 /// Limits on what one connection may hold. A side that reaches one is slowed down, or gets an error
 /// that names the limit:
@@ -21,7 +27,7 @@ use crate::setters::setters;
 /// | [`send_queue`](field@Limits::send_queue), bytes | 1 MiB | callers of this side wait, and the peer's further calls wait |
 /// | [`send_queue_boxes`](field@Limits::send_queue_boxes) | 65 536 | as at `send_queue` |
 /// | [`send_queue_max`](field@Limits::send_queue_max), bytes | 64 MiB | the connection ends |
-/// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | 128, or 256 by `RLIMIT_NOFILE` | a further attachment ends the connection; a call whose responder would hold more is answered with `UNKNOWN` |
+/// | [`unclaimed_attachments`](field@Limits::unclaimed_attachments) | as `attachments_in_all` | a further attachment is dropped, and the box that names it cannot be read: a call is answered with `UNKNOWN`, and so is one whose responder would hold more |
 /// | [`attachments_in_all`](field@Limits::attachments_in_all) | a quarter of `RLIMIT_NOFILE`, 65 536 at most | the connection that has most unclaimed attachments loses some; a call whose responder would hold more is answered with `UNKNOWN` |
 /// | attachments that wait to be sent on all connections | twice `attachments_in_all` | an answer with more becomes `UNKNOWN` on a connection where more wait than an eighth of `attachments_in_all`; callers wait, also behind such an eighth alone |
 /// | [`unclaimed_timeout`](field@Limits::unclaimed_timeout) | 60 seconds | the attachment is dropped |
@@ -142,22 +148,34 @@ pub struct Limits {
     /// answered yet because of them, which count with the memory that they take. 64 MiB by default.
     /// A peer gets there by calling without reading its answers. The connection then ends.
     pub send_queue_max: usize,
-    /// Attachments, such as open files, that were received and that no argument has claimed. 128 by
-    /// default, or 256 if the process may have 2048 or more files open (`RLIMIT_NOFILE`). One more
-    /// ends the connection, and all of them are dropped at once.
+    /// Attachments, such as open files, that were received and that no argument has claimed. By
+    /// default as many as [`attachments_in_all`](field@Limits::attachments_in_all), so that a single connection may
+    /// have what all may have together while others have none.
+    ///
+    /// One more is dropped when it comes. The box that names it cannot be read then
+    /// ([`DecodeErrorKind::TooManyUnclaimed`](crate::argument::DecodeErrorKind::TooManyUnclaimed)): a call is answered with
+    /// `UNKNOWN`, and for an answer the call fails that it belongs to. The connection goes on, since the peer is not
+    /// to blame. Attachments come ahead of their boxes, and wait while this side makes a call wait, in a
+    /// [lane](crate::Responders::one_at_a_time) say, or while a caller does not look at its answer. If boxes that
+    /// nothing reads have left attachments behind, such as calls of unknown commands, the oldest of those is dropped
+    /// in place of the one that comes.
+    ///
+    /// How many come ahead of their boxes depends on the peer. This implementation sends at most 64 ahead, unless
+    /// one box names more. Twisted sends all that it has queued with the first bytes of the first boxes: if a
+    /// program makes 300 calls with a descriptor each in one turn of the reactor, nearly all 300 descriptors wait
+    /// here. The same holds for answers. So where Twisted passes many at once, this is a limit on the calls that
+    /// are in flight, and both limits may have to be raised, with the number of files that the process may have
+    /// open.
     ///
     /// Running responders may hold as many again, which they have claimed. A call that would bring
     /// more is answered with `UNKNOWN`, and its attachments are dropped at once.
     ///
     /// No box can name more attachments than this. For boxes that do, raise it together with
-    /// [`attachments_in_all`](field@Limits::attachments_in_all). A peer that runs this
-    /// implementation sends at most 64 ahead of their boxes, unless one box names more, and Twisted
-    /// sends them with their boxes. The default is twice that, and an eighth of the 1024 files that
-    /// a process may have open on most systems.
+    /// [`attachments_in_all`](field@Limits::attachments_in_all).
     ///
-    /// The items of streams may have half as many on their way in each direction, whatever the peer allows. If many
-    /// streams are not read and reach three eighths of it, a further stream of attachments waits until one of them is
-    /// read.
+    /// The items of streams may have half as many on their way in each direction, whatever the peer allows, but at
+    /// most 128, and at most a quarter of `attachments_in_all`. If many streams are not read and reach three
+    /// quarters of that, a further stream of attachments waits until one of them is read.
     pub unclaimed_attachments: usize,
     /// Attachments that all connections of this process hold together: those that no argument has
     /// claimed, and those that running responders hold. The default is a quarter of the files that
@@ -201,8 +219,10 @@ pub struct Limits {
     /// attachments wait to be claimed are decoded at once, and the memory for that counts as that of
     /// [running calls](field@Limits::running_bytes).
     pub stream_bytes: usize,
-    /// The time that an attachment may wait for a box that names it, and for that box to be read. 60
-    /// seconds by default. It is then dropped, and a call that is read later fails.
+    /// The time that an attachment may wait for a box that names it. 60 seconds by default. It is then dropped.
+    /// What may be named by a box that was received stays until that is read, for however long this side makes the
+    /// call wait or does not look at the answer. The time does not pass while this side [does not
+    /// read](Limits#when-reading-stops).
     pub unclaimed_timeout: Duration,
     /// The time that a peer may take to finish a box that it has begun, while this side reads. 60
     /// seconds by default. This side checks once in that time, so a box may take up to twice as
@@ -268,7 +288,7 @@ impl Default for Limits {
             send_queue_boxes: 1 << 16,
             send_queue: 1 << 20,
             send_queue_max: 64 << 20,
-            unclaimed_attachments: (default_in_all() / 2).clamp(128, 256).min(default_in_all()),
+            unclaimed_attachments: default_in_all(),
             attachments_in_all: default_in_all(),
             streams: 256,
             stream_items: 1024,
@@ -295,7 +315,7 @@ impl Limits {
     /// assert_eq!((limits.running_responders, limits.running_responders_max), (64, 256));
     /// assert_eq!((limits.running_bytes, limits.running_bytes_max), (1 << 20, 4 << 20));
     /// assert_eq!((limits.send_queue, limits.send_queue_max), (256 << 10, 4 << 20));
-    /// assert_eq!(limits.unclaimed_attachments, 16);
+    /// assert_eq!(limits.unclaimed_attachments, 128);
     /// assert_eq!((limits.streams, limits.stream_bytes), (16, 64 << 10));
     /// assert_eq!(limits.box_timeout.as_secs(), 15);
     /// ```
@@ -310,7 +330,7 @@ impl Limits {
             send_queue_boxes: 1024,
             send_queue: 256 << 10,
             send_queue_max: 4 << 20,
-            unclaimed_attachments: 16,
+            unclaimed_attachments: UNTRUSTED_UNCLAIMED,
             streams: 16,
             stream_items: 256,
             stream_bytes: 64 << 10,

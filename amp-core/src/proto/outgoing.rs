@@ -25,7 +25,7 @@ const KEPT_PAIRS: usize = 64 << 10;
 
 /// How many attachments are sent ahead of the boxes that name them, unless one box names more. The
 /// other side keeps what it has received and not claimed, and bounds it.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
 
 /// The bytes that wait to be sent, and the attachments that they name.
 #[derive(Debug, Default)]

@@ -9,9 +9,15 @@
 //!
 //! Where every box is read whole, nothing is concluded from ordinals, and they may come in any
 //! order. Whatever is left waits for a while, and is dropped then: what nothing names may be the other
-//! end of this very connection, which would never end.
+//! end of this very connection, which would never end. What a box may name that was received and not read
+//! stays: this side has yet to read it.
+//!
+//! So many may wait. Peers send them ahead of their boxes, and boxes wait for this side, so it is no fault of
+//! a peer's when there are more. Then one is dropped, and the box that names it fails: one that a box has left
+//! behind which was not read, if there may be any, and else the one that came last, whose box comes last too.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::CallId;
@@ -63,14 +69,20 @@ pub(crate) struct Unclaimed<D> {
     /// The numbers of the boxes that are answers and were not taken yet.
     answers: HashMap<CallId, BoxNumber>,
     given_up: VecDeque<(CallId, D)>,
+    /// Among these are the ordinals of those that were dropped as there were more than this limit.
+    surplus: (Range<u64>, usize),
     /// Whether no more attachments come, and no more boxes that name some.
     closed: bool,
 }
 
 #[derive(Clone, Copy)]
 enum Numbered {
-    Unread,
-    Read { claimed: Claimed, whole: bool },
+    /// It may name what had been received before it: so many.
+    Unread(u64),
+    Read {
+        claimed: Claimed,
+        whole: bool,
+    },
 }
 
 impl<D> Default for Unclaimed<D> {
@@ -86,24 +98,45 @@ impl<D> Default for Unclaimed<D> {
             left: None,
             answers: HashMap::new(),
             given_up: VecDeque::new(),
+            surplus: (0..0, 0),
             closed: false,
         }
     }
 }
 
 impl<D> Unclaimed<D> {
-    /// Keeps attachments that have just arrived. Whether these are the first.
+    /// Keeps attachments that have just arrived, but no more than `limit`. Whether these are the first, and
+    /// those that are one too many.
     pub(crate) fn receive(
         &mut self,
         attachments: impl IntoIterator<Item = Attachment>,
         since: Instant,
-    ) -> bool {
+        limit: usize,
+    ) -> (bool, Vec<Attachment>) {
+        let mut dead = Vec::new();
         for attachment in attachments {
-            self.waiting.push_back(Arrived { ordinal: self.received, since, attachment });
+            let arrived = Arrived { ordinal: self.received, since, attachment };
             self.received += 1;
+            self.waiting.push_back(arrived);
+            if self.waiting.len() > limit {
+                let surplus = self.first_left().unwrap_or(self.waiting.len() - 1);
+                if let Some(Arrived { ordinal, attachment, .. }) = self.waiting.remove(surplus) {
+                    let (among, _) = &self.surplus;
+                    let start = if among.is_empty() { ordinal } else { among.start.min(ordinal) };
+                    self.surplus = (start..among.end.max(ordinal + 1), limit);
+                    dead.push(attachment);
+                }
+            }
         }
         self.count.set(self.waiting.len());
-        !std::mem::replace(&mut self.registered, true)
+        (!std::mem::replace(&mut self.registered, true), dead)
+    }
+
+    /// Where the first waits that a box may have left behind, if no box may name it any more.
+    fn first_left(&self) -> Option<usize> {
+        let left = self.left.filter(|_| self.boxes.is_empty())?;
+        let at = self.waiting.partition_point(|waiting| waiting.ordinal < left);
+        (at < self.waiting.len()).then_some(at)
     }
 
     /// Since when they wait, the longest first.
@@ -119,15 +152,32 @@ impl<D> Unclaimed<D> {
         taken
     }
 
-    /// Takes those that have waited for so long, and says when the next will have.
+    /// Takes those that have waited for so long, and that no box may name which was received and not read. Says
+    /// when to look again.
     pub(crate) fn expire(
         &mut self,
         now: Instant,
         after: Duration,
     ) -> (Vec<Attachment>, Option<Instant>) {
-        let expired = now.checked_sub(after).map(|until| self.take_until(until));
-        let next = self.since().next().and_then(|since| since.checked_add(after));
-        (expired.unwrap_or_default(), next)
+        let unread = self.boxes.iter().rev().find_map(|numbered| match numbered {
+            Numbered::Unread(received) => Some(*received),
+            Numbered::Read { .. } => None,
+        });
+        let named = unread.unwrap_or_default();
+        let from = self.waiting.partition_point(|waiting| waiting.ordinal < named);
+        let due = |waiting: &Arrived| waiting.since.checked_add(after);
+        let is_due = |waiting: &Arrived| due(waiting).is_some_and(|due| due <= now);
+        let until = self.waiting.partition_point(is_due).max(from);
+        let expired = self.waiting.drain(from..until).map(|waiting| waiting.attachment).collect();
+        self.count.set(self.waiting.len());
+        // What is due and stays is looked at again after as long, or with the next.
+        let next = self.waiting.iter().find(|waiting| !is_due(waiting));
+        let next = match next {
+            Some(next) => due(next),
+            None if self.waiting.is_empty() => None,
+            None => now.checked_add(after),
+        };
+        (expired, next)
     }
 
     /// How many are waiting.
@@ -154,7 +204,7 @@ impl<D> Unclaimed<D> {
         if self.boxes.len() == MAX_BOXES {
             self.forget_boxes();
         }
-        self.boxes.push_back(Numbered::Unread);
+        self.boxes.push_back(Numbered::Unread(self.received));
         Some(BoxNumber::new(self.first + self.boxes.len() as u64 - 1))
     }
 
@@ -169,6 +219,9 @@ impl<D> Unclaimed<D> {
         self.count.set(self.waiting.len());
         match found {
             Some(found) => Ok(found.attachment),
+            None if self.surplus.0.contains(&ordinal) => {
+                Err(DecodeErrorKind::TooManyUnclaimed { ordinal, limit: self.surplus.1 }.into())
+            }
             None => Err(DecodeErrorKind::Unclaimable { ordinal, received: self.received }.into()),
         }
     }
@@ -294,8 +347,15 @@ mod tests {
 
     fn holding(count: u8) -> Unclaimed<u8> {
         let mut unclaimed = Unclaimed::<u8>::default();
-        unclaimed.receive((0..count).map(|n| Arc::new(n) as Attachment), Instant::now());
+        let attachments = (0..count).map(|n| Arc::new(n) as Attachment);
+        assert!(unclaimed.receive(attachments, Instant::now(), 255).1.is_empty());
         unclaimed
+    }
+
+    fn more(unclaimed: &mut Unclaimed<u8>, numbers: Range<u8>, limit: usize) -> Vec<u8> {
+        let attachments = numbers.map(|n| Arc::new(n) as Attachment);
+        let (_, dead) = unclaimed.receive(attachments, Instant::now(), limit);
+        dead.into_iter().map(|attachment| *attachment.downcast::<u8>().unwrap()).collect()
     }
 
     fn numbers<const N: usize>(unclaimed: &mut Unclaimed<u8>) -> [BoxNumber; N] {
@@ -325,7 +385,8 @@ mod tests {
         let mut claim = |ordinal| unclaimed.claim(ordinal).map(|a| *a.downcast::<u8>().unwrap());
         assert_eq!(claim(2).unwrap(), 2);
         assert_eq!(claim(0).unwrap(), 0);
-        let message = "attachment 0 was already taken, or has waited for too long";
+        let message =
+            "attachment 0 was already taken, has waited for too long, or gave way to others";
         assert_eq!(claim(0).unwrap_err().to_string(), message);
         let message = "attachment 3 has not arrived: 3 have";
         assert_eq!(claim(3).unwrap_err().to_string(), message);
@@ -372,7 +433,7 @@ mod tests {
         read(&mut unclaimed, last, &[6], true, &[5]);
         assert_eq!(unclaimed.len(), 0);
         // All over again, with ordinals that go on.
-        unclaimed.receive([Arc::new(7_u8) as Attachment], Instant::now());
+        more(&mut unclaimed, 7..8, 10);
         let [next] = numbers(&mut unclaimed);
         read(&mut unclaimed, next, &[7], true, &[]);
     }
@@ -390,7 +451,7 @@ mod tests {
     fn a_box_is_not_numbered_when_nothing_waits() {
         let mut unclaimed = Unclaimed::<u8>::default();
         assert_eq!(unclaimed.number(), None);
-        unclaimed.receive([Arc::new(0_u8) as Attachment], Instant::now());
+        more(&mut unclaimed, 0..1, 10);
         assert!(unclaimed.number().is_some());
         unclaimed.claim(0).unwrap();
         assert_eq!(unclaimed.number(), None);
@@ -406,6 +467,61 @@ mod tests {
         read(&mut unclaimed, unread, &[], false, &[]);
         read(&mut unclaimed, last, &[7, 9], true, &[0, 2, 3, 4, 5]);
         assert_eq!(unclaimed.len(), 0);
+    }
+
+    #[test]
+    fn of_too_many_the_last_are_dropped_and_their_boxes_learn_of_it() {
+        let mut unclaimed = holding(3);
+        assert_eq!(more(&mut unclaimed, 3..6, 4), [4, 5]);
+        let [first] = numbers(&mut unclaimed);
+        let error = unclaimed.claim(5).unwrap_err();
+        let message = "attachment 5 was dropped: more than 4 waited, which is the limit";
+        assert_eq!(error.to_string(), message);
+        read(&mut unclaimed, first, &[0], true, &[]);
+        // There is room for one again.
+        assert_eq!(more(&mut unclaimed, 6..8, 4), [7]);
+        let mut claim = |ordinal| unclaimed.claim(ordinal).map(|a| *a.downcast::<u8>().unwrap());
+        assert_eq!([1, 2, 3, 6].map(|ordinal| claim(ordinal).unwrap()), [1, 2, 3, 6]);
+        assert!(claim(7).is_err());
+    }
+
+    /// What nobody reads does not keep others out.
+    #[test]
+    fn of_too_many_those_go_first_that_a_box_has_left() {
+        let mut unclaimed = holding(2);
+        let [first, unread] = numbers(&mut unclaimed);
+        read(&mut unclaimed, first, &[0], true, &[]);
+        assert_eq!(more(&mut unclaimed, 2..4, 2), [3], "they may be those of the box");
+        read(&mut unclaimed, unread, &[], false, &[]);
+        assert_eq!(more(&mut unclaimed, 4..6, 2), [1, 2]);
+        let [next] = numbers(&mut unclaimed);
+        read(&mut unclaimed, next, &[4, 5], true, &[]);
+        assert_eq!(unclaimed.len(), 0);
+    }
+
+    #[test]
+    fn what_a_box_may_name_that_was_not_read_does_not_expire() {
+        let minute = Duration::from_secs(60);
+        let mut unclaimed = Unclaimed::<u8>::default();
+        let start = Instant::now();
+        let receive = |unclaimed: &mut Unclaimed<u8>, n: u8, after| {
+            unclaimed.receive([Arc::new(n) as Attachment], start + after, 10);
+        };
+        receive(&mut unclaimed, 0, Duration::ZERO);
+        let [read_soon] = numbers(&mut unclaimed);
+        let [waits] = numbers(&mut unclaimed);
+        let later = minute / 2;
+        receive(&mut unclaimed, 1, later);
+        read(&mut unclaimed, read_soon, &[], false, &[]);
+        let (dead, next) = unclaimed.expire(start + minute, minute);
+        assert_eq!((dead.len(), next), (0, Some(start + later + minute)));
+        let (dead, next) = unclaimed.expire(start + later + minute, minute);
+        assert_eq!(dead.len(), 1, "it came behind the box");
+        assert_eq!(next, Some(start + later + 2 * minute), "it is looked at again");
+        assert_eq!(unclaimed.len(), 1);
+        unclaimed.done(waits, None, true);
+        let (dead, next) = unclaimed.expire(start + later + 2 * minute, minute);
+        assert_eq!((dead.len(), next), (1, None));
     }
 
     #[test]

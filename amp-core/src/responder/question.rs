@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
-use crate::argument::{DecodeError, EncodeError, Proto};
+use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
 use crate::connection::{After, Hosted, Lent, Peer, Then, following};
@@ -255,7 +255,12 @@ impl Asked {
             }
             self.decoded = more;
         }
-        arguments.map_err(|error| Undeclared::Decode(error.hide_value()))
+        arguments.map_err(|error| match *error.kind() {
+            DecodeErrorKind::TooManyUnclaimed { limit, .. } => {
+                Undeclared::TooMany { what: LimitKind::UnclaimedAttachments, limit }
+            }
+            _ => Undeclared::Decode(error.hide_value()),
+        })
     }
 
     /// Runs code of the responder; when that panics the call fails, and there is nothing more to

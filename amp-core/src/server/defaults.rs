@@ -146,8 +146,12 @@ fn others(server: &Settings<TcpListener>, limits: &Limits) -> Vec<Expected> {
         ),
         row(
             "descriptors that peers have passed",
-            "128 or 256 unclaimed, and as many that responders hold, but fewer while other \
-             connections hold some: unclaimed_attachments",
+            format!(
+                "{} unclaimed if the process may have {FILES}, and {} that responders hold, but \
+                 fewer while other connections hold some: unclaimed_attachments",
+                files.attachments,
+                files.attachments / 2
+            ),
             format!(
                 "a quarter of what the process may have ({} of {FILES}), and at most {}, of which \
                  responders hold at most three quarters: attachments_in_all",

@@ -15,6 +15,9 @@ use crate::connection::Peer;
 use crate::proto::Limits;
 use crate::responder::Own;
 
+/// How many attachments of items may be on their way to this side at most, whatever its limits are.
+const MOST_ATTACHMENTS: usize = 128;
+
 /// The streams of one connection. It is made for the first of them.
 ///
 /// A number that is even was given out by who sends the items, and one that is odd by who receives
@@ -53,8 +56,10 @@ impl Hub {
 
     /// How much the peer may send of one stream before the first of it is taken.
     pub(super) fn window(&self) -> Window {
-        let Limits { stream_items, stream_bytes, unclaimed_attachments, .. } = self.limits;
-        let attachments = unclaimed_attachments / 2;
+        let Limits { unclaimed_attachments, attachments_in_all, .. } = self.limits;
+        let attachments =
+            (unclaimed_attachments / 2).min(attachments_in_all / 4).min(MOST_ATTACHMENTS);
+        let Limits { stream_items, stream_bytes, .. } = self.limits;
         Window { items: stream_items.max(1), bytes: stream_bytes, attachments }
     }
 

@@ -8,27 +8,20 @@ use super::side::Core;
 use crate::argument::{Attachment, DecodeError};
 use crate::proto::box_number::BoxNumber;
 use crate::proto::unclaimed::Claimed;
-use crate::proto::{CallId, CloseReason, Host, LimitKind};
+use crate::proto::{CallId, Host, LimitKind};
 
 impl<W, H: Host> Core<W, H> {
-    /// Keeps attachments that have just arrived, until something claims them. Whether these are the first.
-    ///
-    /// # Errors
-    ///
-    /// When too many wait. All are dropped then.
+    /// Keeps attachments that have just arrived, until something claims them, and drops those that are too
+    /// many. Whether these are the first.
     pub(crate) fn handle_attachments(
         &mut self,
         attachments: impl IntoIterator<Item = Attachment>,
         now: Instant,
-    ) -> Result<bool, CloseReason> {
-        let first = self.unclaimed.receive(attachments, now);
+    ) -> bool {
         let limit = self.limits.unclaimed_attachments;
-        if self.unclaimed.len() > limit {
-            let all = self.unclaimed.take_all();
-            self.drop_attachments(all);
-            return Err(CloseReason::Limit { what: LimitKind::UnclaimedAttachments, limit });
-        }
-        Ok(first)
+        let (first, surplus) = self.unclaimed.receive(attachments, now, limit);
+        self.drop_attachments(surplus);
+        first
     }
 
     /// Gives the attachment with this ordinal to the box that names it.
@@ -57,9 +50,10 @@ impl<W, H: Host> Core<W, H> {
         Some(answer)
     }
 
-    /// Drops what has waited for too long, and says when the next will have. Where the stream is about to
-    /// leave it is not dropped, but goes with that, whatever has yet to be read.
-    pub(crate) fn drop_expired(&mut self, now: Instant) -> Option<Instant> {
+    /// Drops what has waited for too long, and says when to look again. Where the stream is about to leave it
+    /// is not dropped, but goes with that, whatever has yet to be read. While this side does not read, the boxes
+    /// that name them may be among what it has not read, so nothing is dropped.
+    pub(crate) fn drop_expired(&mut self, now: Instant, reads: bool) -> Option<Instant> {
         if self.switch.is_agreed() && !self.switch.upgrades() {
             let after = self.limits.unclaimed_timeout;
             let next = self.unclaimed.since().next()?.checked_add(after)?;
@@ -68,6 +62,9 @@ impl<W, H: Host> Core<W, H> {
                 return None;
             }
             return Some(next);
+        }
+        if !reads && self.unclaimed.len() > 0 {
+            return now.checked_add(self.limits.unclaimed_timeout);
         }
         let (dead, next) = self.unclaimed.expire(now, self.limits.unclaimed_timeout);
         self.drop_attachments(dead);

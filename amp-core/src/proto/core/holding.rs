@@ -161,7 +161,7 @@ mod tests {
             core.ask_switch(b"B", &mut Body::default(), (), &mut Some(Then::HandOver)).unwrap();
             core.outgoing().take_bytes();
             let now = Instant::now();
-            core.handle_attachments([Arc::new(()) as Attachment], now).unwrap();
+            core.handle_attachments([Arc::new(()) as Attachment], now);
             let number = core.unclaimed.number().expect("one waits");
             let answer = |tag| crate::AmpBox::from_pairs([("_answer", tag)]).unwrap();
             core.handle_box(answer("1")).unwrap();
@@ -173,7 +173,7 @@ mod tests {
                 assert!(core.claim(0).is_ok());
                 core.handle_read(number, Some((0, 0)), true);
             } else {
-                core.drop_expired(now + core.limits().unclaimed_timeout);
+                core.drop_expired(now + core.limits().unclaimed_timeout, true);
             }
             assert_eq!(core.driver_wants(&situation), Wants::LEAVE);
             assert!(matches!(core.leave(), Some(Leaving::HandOver)));

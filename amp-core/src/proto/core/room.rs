@@ -375,7 +375,7 @@ mod tests {
         core.await_stream(true);
         assert!(core.may_read(&situation) && !core.may_start(&situation));
         let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::argument::Attachment);
-        core.handle_attachments(attachments, std::time::Instant::now()).unwrap();
+        core.handle_attachments(attachments, std::time::Instant::now());
         assert!(!core.may_read(&situation) && core.may_start(&situation));
         assert_eq!(core.driver_wants(&situation), Wants::START);
         let idle = Situation { calls: 0, ..situation };

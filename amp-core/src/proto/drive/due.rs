@@ -219,7 +219,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
                 ToDo::Nothing
             }
             Timer::Unclaimed => {
-                if let Some(next) = core.drop_expired(now) {
+                if let Some(next) = core.drop_expired(now, !self.inbound.is_paused()) {
                     self.timers.set(Timer::Unclaimed, next);
                 }
                 ToDo::Nothing
@@ -425,15 +425,15 @@ mod tests {
     }
 
     #[test]
-    fn attachments_that_nothing_claims_are_dropped_in_time_and_too_many_at_once() {
+    fn attachments_that_nothing_claims_are_dropped_in_time_and_too_many_when_they_come() {
         let (mut drive, mut core, now) = both(Watched::default());
         let attachments = |count| (0..count).map(|n| Arc::new(n) as Attachment);
         let mut handle = |drive: &mut Own, count: usize, now| {
             drive.inbound.input.attachments.extend(attachments(count));
             drive.handle_attachments(now, &mut core)
         };
-        assert!(handle(&mut drive, 1, now).unwrap());
-        assert!(!handle(&mut drive, 1, now + SECOND).unwrap());
+        assert!(handle(&mut drive, 1, now));
+        assert!(!handle(&mut drive, 1, now + SECOND));
         let after = core.limits().unclaimed_timeout;
         assert_eq!(drive.next_due(), Some(now + after));
         due(&mut drive, &mut core, now + after);
@@ -441,9 +441,16 @@ mod tests {
         assert_eq!(drive.next_due(), Some(now + SECOND + after), "the next");
         let limit = core.limits().unclaimed_attachments;
         drive.inbound.input.attachments.extend(attachments(limit));
-        let over = drive.handle_attachments(now, &mut core);
-        assert!(matches!(over, Err(CloseReason::Limit { limit: seen, .. }) if seen == limit));
-        assert_eq!(core.take_released().expect("all are dropped").unclaimed.len(), limit + 1);
+        drive.handle_attachments(now + SECOND, &mut core);
+        assert_eq!(core.take_released().expect("the last is dropped").unclaimed.len(), 1);
+        // While nothing is read, the boxes may not be read that name them.
+        drive.inbound.set_reading(Reading::Paused);
+        due(&mut drive, &mut core, now + SECOND + after);
+        assert!(core.take_released().is_none());
+        assert_eq!(drive.next_due(), Some(now + SECOND + 2 * after));
+        drive.inbound.set_reading(Reading::Done);
+        due(&mut drive, &mut core, now + SECOND + 2 * after);
+        assert_eq!(core.take_released().expect("all are dropped").unclaimed.len(), limit);
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
         let Poll::Ready(received) = received else {
             // Attachments may come apart from bytes, and count then too.
-            self.keep_attachments(hands)?;
+            self.keep_attachments(hands);
             self.inbound.set_reading(Reading::Done);
             // What comes next is seen only once others have had their turn.
             self.stint.reset();
@@ -157,7 +157,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         &mut self,
         hands: &mut impl Hands<Caller = W, Stream = S>,
     ) -> Result<(), CloseReason> {
-        self.keep_attachments(hands)?;
+        self.keep_attachments(hands);
         loop {
             let decoded = self.decode(hands);
             // Answers first: they wake callers, and free places among the outstanding calls.
@@ -259,27 +259,18 @@ impl<W: Clone, S: Default> Drive<W, S> {
     }
 
     /// Keeps the attachments that have just arrived, if any have.
-    ///
-    /// # Errors
-    ///
-    /// When too many wait that nothing has claimed.
     #[inline]
-    fn keep_attachments(
-        &mut self,
-        hands: &mut impl Hands<Caller = W, Stream = S>,
-    ) -> Result<(), CloseReason> {
-        if self.inbound.input.attachments.is_empty() {
-            return Ok(());
+    fn keep_attachments(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        if !self.inbound.input.attachments.is_empty() {
+            self.keep(hands);
         }
-        self.keep(hands)
     }
 
     #[inline(never)]
-    fn keep(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) -> Result<(), CloseReason> {
+    fn keep(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         let now = hands.now();
-        let first = hands.with(|core| self.handle_attachments(now, core))?;
+        let first = hands.with(|core| self.handle_attachments(now, core));
         hands.share_attachments(first, now);
-        Ok(())
     }
 
     /// Counts what is held among all that the server holds. When it is too much of that, the end

@@ -189,7 +189,7 @@ fn what_a_box_names_that_is_a_mistake_is_let_go_at_the_end() {
             core.ask_switch(b"A", &mut Body::default(), 0, then).unwrap();
         }
         let attachments = (0..3).map(|n| std::sync::Arc::new(n) as crate::argument::Attachment);
-        core.handle_attachments(attachments, Instant::now()).unwrap();
+        core.handle_attachments(attachments, Instant::now());
         *inbound.input.buffer() = mistake;
         let _ = inbound.decode(true);
         assert!(inbound.sort(&mut core, true).1.is_err());

@@ -181,7 +181,9 @@ impl Model {
                     self.received(which, &ampbox, says.as_ref(), &marks, carried);
                 }
                 Seen::Claimed(n, claimed) => {
-                    self.claimed(which, n, &claimed, pair.side(which).claims_are_late);
+                    let side = pair.side(which);
+                    let may_be_gone = side.claims_are_late || side.was_too_much;
+                    self.claimed(which, n, &claimed, may_be_gone);
                 }
                 Seen::Taken(n, taken) => self.taken(which, n, &taken),
                 Seen::Refused(tag) => {
@@ -227,6 +229,9 @@ impl Model {
         }
         if side.claims_are_late {
             self.reached.insert(Reached::Expired);
+        }
+        if side.was_too_much {
+            self.reached.insert(Reached::TooManyUnclaimed);
         }
         if side.running.iter().any(|running| !running.may_go_on()) {
             self.reached.insert(Reached::InLane);
@@ -309,12 +314,12 @@ impl Model {
     }
 
     /// The reader of a box gets what it names, whatever others leave unread.
-    fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>], late: bool) {
+    fn claimed(&mut self, which: Which, n: usize, claimed: &[Option<Mark>], may_be_gone: bool) {
         let (count, carried) =
             self.sides[which as usize].attached.remove(&n).expect("claimed once");
         let mark = |at| carried.then_some(Mark { of: Some(n), at });
         let gone = |(at, claimed): (usize, &Option<Mark>)| {
-            *claimed == mark(at) || late && claimed.is_none()
+            *claimed == mark(at) || may_be_gone && claimed.is_none()
         };
         assert_eq!(claimed.len(), count);
         assert!(claimed.iter().enumerate().all(gone), "{n} has claimed {claimed:?}");
@@ -455,9 +460,6 @@ impl Model {
             }
             CloseReason::BoxTimeout { .. } => self.reached.insert(Reached::BoxTimeout),
             CloseReason::Failed { .. } => self.reached.insert(Reached::FailureCloses),
-            CloseReason::Limit { what: LimitKind::UnclaimedAttachments, .. } => {
-                self.reached.insert(Reached::TooManyUnclaimed)
-            }
             CloseReason::Limit { what: LimitKind::SendQueue, .. } => {
                 self.reached.insert(Reached::TooMuchToSend)
             }

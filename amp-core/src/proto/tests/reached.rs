@@ -43,7 +43,7 @@ pub(super) enum Reached {
     InLane,
     /// One-way commands outlive their connection.
     LeftBehind,
-    /// More attachments come than may wait.
+    /// More attachments come than may wait, and somebody would have claimed one of them.
     TooManyUnclaimed,
     /// The failure of a responder closes the connection.
     FailureCloses,

@@ -8,7 +8,7 @@ use super::command::{Command, Then};
 use super::driver::Driver;
 use super::seen::{Seen, Taken};
 use super::way::Way;
-use crate::argument::Attachment;
+use crate::argument::{Attachment, DecodeErrorKind};
 use crate::boxes::{AmpBox, BoxError};
 use crate::keys;
 use crate::proto::BoxNumber;
@@ -128,6 +128,8 @@ pub(super) struct Side {
     pub(super) expects_switches: bool,
     /// Whether attachments may be gone before somebody claims them.
     pub(super) claims_are_late: bool,
+    /// Whether one was dropped that somebody would have claimed, since too many waited.
+    pub(super) was_too_much: bool,
     /// One-way commands that are begun when fewer responders run, and whether that was told.
     pub(super) leftover: Option<Leftover>,
     pub(super) leftover_is_woken: bool,
@@ -172,6 +174,7 @@ impl Side {
             ended: None,
             expects_switches: true,
             claims_are_late: false,
+            was_too_much: false,
             leftover: None,
             leftover_is_woken: false,
             entered_late: false,
@@ -550,9 +553,16 @@ impl Side {
         let ordinals = ordinals(ampbox).unwrap_or(0..0);
         let claimed: Vec<_> = ordinals
             .clone()
-            .map(|ordinal| {
-                let claimed = self.with(|core| core.claim(ordinal as u64)).ok()?;
-                Some(*claimed.downcast::<Mark>().expect("a mark"))
+            .map(|ordinal| match self.with(|core| core.claim(ordinal as u64)) {
+                Ok(claimed) => Some(*claimed.downcast::<Mark>().expect("a mark")),
+                Err(error) => {
+                    let too_many = DecodeErrorKind::TooManyUnclaimed {
+                        ordinal: ordinal as u64,
+                        limit: self.core.limits().unclaimed_attachments,
+                    };
+                    self.was_too_much |= error.to_string() == too_many.to_string();
+                    None
+                }
             })
             .collect();
         if let Some(number) = number {

@@ -44,7 +44,7 @@ fn held(target: &mut Target, before: &Usage) -> io::Result<usize> {
 }
 
 /// How many descriptors nothing may have claimed of one connection, where a process may have 1024.
-const UNCLAIMED: usize = 128;
+const UNCLAIMED: usize = 256;
 
 /// Clients that pass as many descriptors as they may to responders that hold them.
 pub(super) fn claimed(options: &Options) -> io::Result<Vec<Figure>> {
