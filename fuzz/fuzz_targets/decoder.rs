@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use amp_core::boxes::{BoxError, BoxLimits, Decoder};
 use amp_core::AmpBox;
+use amp_core::boxes::{BoxError, BoxLimits, Decoder};
 use amp_fuzz::Input;
 use bytes::BytesMut;
 use std::collections::BTreeMap;

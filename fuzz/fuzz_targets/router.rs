@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use amp_core::router::{Route, RouteName, Router, RouterLimits, Routes};
 use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::router::{Route, RouteName, Router, RouterLimits, Routes};
 use amp_core::{AmpBox, Transport, keys};
 use amp_fuzz::Input;
 use bytes::{Bytes, BytesMut};

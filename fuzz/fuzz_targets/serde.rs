@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use amp_core::serde::{from_box, from_box_within, to_box};
 use amp_core::boxes::BoxLimits;
+use amp_core::serde::{from_box, from_box_within, to_box};
 use amp_core::{AmpBox, Argument, Arguments};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;

@@ -8,8 +8,8 @@ mod calls;
 mod commands;
 mod raw;
 
-use amp_core::router::{RouteName, Router, RouterLimits};
 use amp_core::boxes::{BoxLimits, Decoder};
+use amp_core::router::{RouteName, Router, RouterLimits};
 use amp_core::{Connection, Limits, Peer};
 use amp_fuzz::Input;
 use bytes::BytesMut;

@@ -5,10 +5,12 @@ pub use loom::{future::block_on, thread};
 #[cfg(feature = "shuttle")]
 pub use shuttle::{future::block_on, thread};
 
-use amp_core::modelled::start;
 use amp_core::argument::{Attachment, AttachmentKind};
 use amp_core::boxes::{BoxLimits, Decoder};
-use amp_core::{AmpBox, CallError, CloseReason, Connection, Limits, Peer, RefusedAttachment, Transport};
+use amp_core::modelled::start;
+use amp_core::{
+    AmpBox, CallError, CloseReason, Connection, Limits, Peer, RefusedAttachment, Transport,
+};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::future::Future;
