@@ -391,6 +391,35 @@ fn a_capture_has_nothing_that_was_not_read() {
     }
 }
 
+/// What comes with the bytes that end the boxes is in the capture, and so is what the other side has begun.
+#[test]
+fn what_comes_with_the_end_of_the_boxes_is_in_the_capture() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.path("server")).unwrap();
+    let server = format!("unix:{}", folder.path("server"));
+    let call = support::ampbox(&[("_ask", b"1"), ("_command", b"Leave")]);
+    for (hide, is_written) in [(&["--hide", "token"][..], false), (&[], true)] {
+        let listen = format!("unix:{}", folder.path("tap"));
+        let pcap = folder.path("pcap");
+        let mut tap = Tap::start(&listen, &server, &[&["--pcap", &pcap][..], hide].concat());
+        let mut client = UnixStream::connect(folder.path("tap")).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"\0\x07unfinished").unwrap();
+        client.read_exact(&mut [0; 12]).unwrap();
+        client.write_all(&[&call[..], b"\x01\0beside the end"].concat()).unwrap();
+        tap.until("passed on unread");
+        client.write_all(b"behind it").unwrap();
+        server.read_exact(&mut vec![0; call.len() + 25]).unwrap();
+        drop((client, server));
+        tap.lines();
+        let capture = fs::read(&pcap).unwrap();
+        for said in ["unfinished", "beside the end", "behind it"] {
+            let has_it = capture.windows(said.len()).any(|bytes| bytes == said.as_bytes());
+            assert_eq!(has_it, is_written, "{said} {hide:?}");
+        }
+    }
+}
+
 /// In boxes inside of others, in items of streams, which no schema tells of, and in JSON.
 #[test]
 fn what_a_schema_calls_secret_is_hidden_inside_too() {

@@ -166,22 +166,20 @@ impl View {
         let was_over = conversation.over().is_some();
         let mut written = Ok(());
         let Self { schemas, sinks, .. } = self;
-        conversation.take(schemas, from, bytes, at, |seen| {
+        let unread = conversation.take(schemas, from, bytes, at, |seen| {
             if written.is_ok() {
                 written = sinks.take(connection, &seen);
             }
         });
-        if was_over {
-            // Who sends two bytes that are no box would have all that follows written down, as boxes too.
-            let zeroes;
-            let is_shown = conversation.is_protected() || !self.schemas.hide_something();
-            let bytes = if is_shown {
-                bytes
-            } else {
-                zeroes = vec![0; bytes.len()];
-                &zeroes
-            };
-            written = self.sinks.take_unread(connection, from, at, bytes);
+        // Who sends two bytes that are no box would have all that follows written down, as boxes too.
+        let is_shown = conversation.is_protected() || !self.schemas.hide_something();
+        for (from, mut bytes) in unread {
+            if !is_shown {
+                bytes.fill(0);
+            }
+            if written.is_ok() && !bytes.is_empty() {
+                written = self.sinks.take_unread(connection, from, at, &bytes);
+            }
         }
         let ended = (!was_over).then(|| conversation.over().map(str::to_owned)).flatten();
         self.done(written);

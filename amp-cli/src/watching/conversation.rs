@@ -108,7 +108,8 @@ impl Conversation {
 
     /// Goes on with bytes that one side has sent, and calls `see` with each box that ends in them.
     ///
-    /// `at` is when that was, as the time since whenever the first was.
+    /// `at` is when that was, as the time since whenever the first was. Returns what nobody reads: once the boxes are
+    /// over these bytes, and when that shows what both sides have sent behind their last boxes.
     pub(crate) fn take(
         &mut self,
         schemas: &Schemas,
@@ -116,16 +117,16 @@ impl Conversation {
         bytes: &[u8],
         at: Duration,
         mut see: impl FnMut(Seen),
-    ) {
+    ) -> Vec<(Side, BytesMut)> {
         if self.over.is_some() {
             self.spoken(from).unread += bytes.len() as u64;
-            return;
+            return vec![(from, bytes.into())];
         }
         self.spoken(from).buffer.extend_from_slice(bytes);
         while self.over.is_none() {
             let spoken = self.spoken(from);
             match spoken.decoder.end_of_next(&spoken.buffer) {
-                Ok(None) => return,
+                Ok(None) => return Vec::new(),
                 Ok(Some(end)) => {
                     let raw = spoken.buffer.split_to(end).freeze();
                     let ampbox = AmpBox::parse(&mut raw.clone(), BoxLimits::default());
@@ -135,9 +136,12 @@ impl Conversation {
                 Err(error) => self.over = Some(Report::new(&error).to_string()),
             }
         }
-        for spoken in [&mut self.client, &mut self.server] {
-            spoken.unread += std::mem::take(&mut spoken.buffer).len() as u64;
-        }
+        let rest = [Side::Client, Side::Server].map(|side| {
+            let spoken = self.spoken(side);
+            spoken.unread += spoken.buffer.len() as u64;
+            (side, std::mem::take(&mut spoken.buffer))
+        });
+        rest.into()
     }
 
     fn spoken(&mut self, side: Side) -> &mut Spoken {
