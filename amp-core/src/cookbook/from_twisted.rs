@@ -381,10 +381,10 @@
 //!   `_answer` in an answer: names that begin with a capital letter, a digit or `__`, and few others with `_`, such as
 //!   `_a`. On a route, `_route` is the first key of all, where epsilon's boxes have it among the arguments.
 //! - **Limits.** Twisted has none beside the lengths of keys and values. Here each connection has
-//!   [`Limits`](crate::Limits). It reads no further while 1024 responders run, so a service with one long poll for
-//!   each of 1500 things needs a greater [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB or 16 384 pairs ends the
-//!   connection: see [`boxes`](field@crate::Limits::boxes). A box that takes more than 4 MiB of memory once it is decoded,
-//!   and more than 18 times its own length, is refused with `UNKNOWN`: raise
+//!   [`Limits`](crate::Limits). It reads no further while 1024 responders run, so a service with one long poll for each
+//!   of 1500 things needs a greater [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB
+//!   or 16 384 pairs ends the connection: see [`boxes`](field@crate::Limits::boxes). A box that takes more than 4 MiB of
+//!   memory once it is decoded, and more than 18 times its own length, is refused with `UNKNOWN`: raise
 //!   [`decoded_bytes`](field@crate::Limits::decoded_bytes) where peers send longer lists compressed than MAAS does.
 //!   Over Unix sockets, if a program makes more than some 250 calls with a descriptor in one turn of Twisted's reactor,
 //!   the last of them may fail: see [`unclaimed_attachments`](field@crate::Limits::unclaimed_attachments).
