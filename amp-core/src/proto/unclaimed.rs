@@ -29,8 +29,9 @@ use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
 /// so far stays until it is claimed.
 const MAX_BOXES: usize = 4096;
 
-/// How many calls are remembered that were given up while their answers may bring attachments.
-const MAX_GIVEN_UP: usize = 1024;
+/// How many calls are remembered that were given up while their answers may bring attachments: those of many callers whose
+/// time was up at once, but not all that a peer has ever left without an answer.
+const MAX_GIVEN_UP: usize = 1 << 14;
 
 /// Emptied queues with room for more than this are not kept.
 const KEPT: usize = 128;
@@ -68,7 +69,9 @@ pub(crate) struct Unclaimed<D> {
     left: Option<u64>,
     /// The numbers of the boxes that are answers and were not taken yet.
     answers: HashMap<CallId, BoxNumber>,
-    given_up: VecDeque<(CallId, D)>,
+    /// Calls that were given up; and the last of them in their order, also of those whose answers have come since.
+    given_up: HashMap<CallId, D>,
+    last_given_up: VecDeque<CallId>,
     /// Among these are the ordinals of those that were dropped as there were more than this limit.
     surplus: (Range<u64>, usize),
     /// Whether no more attachments come, and no more boxes that name some.
@@ -97,7 +100,8 @@ impl<D> Default for Unclaimed<D> {
             floor: 0,
             left: None,
             answers: HashMap::new(),
-            given_up: VecDeque::new(),
+            given_up: HashMap::new(),
+            last_given_up: VecDeque::new(),
             surplus: (0..0, 0),
             closed: false,
         }
@@ -327,16 +331,23 @@ impl<D> Unclaimed<D> {
 
     /// Nobody waits for the answer to a call any more.
     pub(crate) fn give_up(&mut self, id: CallId, discard: D) {
-        if self.given_up.len() == MAX_GIVEN_UP {
-            self.given_up.pop_front();
+        if self.last_given_up.len() == MAX_GIVEN_UP
+            && let Some(first) = self.last_given_up.pop_front()
+        {
+            self.given_up.remove(&first);
         }
-        self.given_up.push_back((id, discard));
+        self.last_given_up.push_back(id);
+        self.given_up.insert(id, discard);
     }
 
     /// How the answer to a call that was given up is discarded, if that is known.
     pub(crate) fn take_given_up(&mut self, id: CallId) -> Option<D> {
-        let at = self.given_up.iter().position(|(given_up, _)| *given_up == id)?;
-        self.given_up.remove(at).map(|(_, discard)| discard)
+        let discard = self.given_up.remove(&id)?;
+        if self.given_up.is_empty() {
+            self.given_up = HashMap::new();
+            self.last_given_up = VecDeque::new();
+        }
+        Some(discard)
     }
 }
 
@@ -562,5 +573,20 @@ mod tests {
         assert!(unclaimed.take_given_up(calls[0]).is_none());
         assert!(unclaimed.take_given_up(calls[1]).is_some());
         assert!(unclaimed.take_given_up(calls[1]).is_none());
+        assert_eq!(unclaimed.last_given_up.len(), MAX_GIVEN_UP);
+        assert!(calls[2..].iter().all(|id| unclaimed.take_given_up(*id).is_some()));
+        assert_eq!(unclaimed.last_given_up.capacity(), 0, "no room is kept for them");
+    }
+
+    #[test]
+    fn thousands_of_calls_may_be_given_up_at_once() {
+        let mut core = crate::proto::Core::new(crate::proto::ProtocolLimits::default());
+        let mut call = || core.call(b"", &mut crate::proto::Body::default(), ()).unwrap();
+        let calls: Vec<_> = (0..10_000).map(|_| call()).collect();
+        let mut unclaimed = Unclaimed::<u8>::default();
+        for id in &calls {
+            unclaimed.give_up(*id, 0);
+        }
+        assert!(calls.iter().all(|id| unclaimed.take_given_up(*id).is_some()));
     }
 }
