@@ -7,7 +7,8 @@ use crate::figure::Figure;
 use crate::options::Options;
 
 /// For each type of argument, the box that makes the most memory of each byte: measured in this
-/// process, since a server shows only what it keeps.
+/// process, since a server shows only what it keeps, and as from a peer that may be anybody: by default 4 MiB may be made of
+/// a small box.
 pub(super) fn made_of_bytes(_: &Options) -> io::Result<Vec<Figure>> {
     let peak = |act: &mut dyn FnMut()| {
         let info = allocation_counter::measure(act);
