@@ -74,6 +74,53 @@ fn callers_that_wait_for_room_are_told_of_it() {
     check("room", || two_callers(false, Limits::default().send_queue(1)));
 }
 
+/// Somebody waits for room already, and may have been told of it when another comes.
+#[test]
+fn whoever_comes_new_while_others_wait_for_room_is_told_of_it_too() {
+    check("room, and one that comes new", || {
+        let (peer, driver, far) = sides(false, Limits::default().send_queue(1));
+        block_on(note(&peer)).unwrap();
+        let mut waits = pin!(note(&peer));
+        assert!(poll_once(waits.as_mut()).is_pending());
+        let driver = thread::spawn(|| block_on(driver));
+        let other = peer.clone();
+        let other = thread::spawn(move || block_on(note(&other)));
+        block_on(waits).unwrap();
+        other.join().unwrap().unwrap();
+        drop(peer);
+        driver.join().unwrap();
+        assert_eq!(far.counts(), (0, 3));
+    });
+}
+
+/// Whoever goes away may have been told of room just then.
+#[test]
+fn whoever_waits_for_room_and_goes_away_leaves_it_to_the_next() {
+    check("room that nobody takes", || {
+        let (peer, mut driver, far) = sides(false, Limits::default().send_queue(1));
+        block_on(note(&peer)).unwrap();
+        let mut dropped = Box::pin({
+            let peer = peer.clone();
+            async move { note(&peer).await }
+        });
+        assert!(poll_once(dropped.as_mut()).is_pending());
+        let mut behind = Box::pin({
+            let peer = peer.clone();
+            async move { note(&peer).await }
+        });
+        assert!(poll_once(behind.as_mut()).is_pending());
+        let drops = thread::spawn(move || drop(dropped));
+        let waits = thread::spawn(move || block_on(behind));
+        while poll_once(driver.as_mut()).is_pending() && far.counts().1 < 1 {}
+        let driver = thread::spawn(|| block_on(driver));
+        drops.join().unwrap();
+        waits.join().unwrap().unwrap();
+        drop(peer);
+        driver.join().unwrap();
+        assert_eq!(far.counts(), (0, 2));
+    });
+}
+
 fn one_way(lends: bool) {
     let (peer, driver, far) = sides(lends, Limits::default());
     let driver = thread::spawn(|| block_on(driver));

@@ -22,7 +22,8 @@ impl Peer {
     ///
     /// Commands keep their order: the peer reads this one before a call that is made after it.
     ///
-    /// This waits for room in the queue, for as long as a call may take: the connection's
+    /// This waits for room in the queue, after those who wait already and after answers to calls of the
+    /// peer, for as long as a call may take: the connection's
     /// [`call_timeout`](crate::Connection::call_timeout), or a [`timeout`](Notification::timeout) of
     /// its own.
     ///

@@ -198,16 +198,6 @@ impl Peer {
     pub fn is_same_connection(&self, other: &Peer) -> bool {
         Arc::ptr_eq(self.shared(), other.shared())
     }
-
-    /// A future that resolves when the queue may have room, or `None` when it has: see
-    /// [`Shared::room`].
-    #[cfg(feature = "tower")]
-    pub(crate) fn room(
-        &self,
-        waited: bool,
-    ) -> Result<Option<tokio::sync::futures::OwnedNotified>, CloseReason> {
-        self.shared().room(waited)
-    }
 }
 
 impl Drop for Handle {

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Sleep, sleep};
 
 use super::answered;
@@ -21,7 +20,7 @@ use crate::argument::{AttachmentKind, Extensions, PeerAddress};
 use crate::boxes::{AmpBox, BoxLimits};
 use crate::error::CloseReason;
 use crate::observing::{self, Measures, Side, Watch};
-use crate::proto::{self, Body, BoxNumber, Core, Host, Parking, Public, Released, RoomFor};
+use crate::proto::{self, Body, BoxNumber, Core, Host, Parking, Public, Released};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Notify, Ordering};
 
 pub(crate) struct Shared {
@@ -49,11 +48,6 @@ pub(crate) struct Shared {
     /// What answers calls of the connection's own, beside its responders, once there is something. Its
     /// type is not named here, since it knows connections.
     pub(crate) own: OnceLock<Arc<dyn Any + Send + Sync>>,
-    /// Notified when the queue has room again, and when it will have none any more.
-    ///
-    /// One of those who wait is told when there is room, and tells the next once it has found some. If
-    /// all were told, each of thousands would look again whenever a few can go.
-    pub(super) room: Arc<Notify>,
     /// Notified when no more calls can be made.
     pub(super) refusing: Notify,
     /// Notified when the connection has ended, or goes on over another transport.
@@ -137,7 +131,6 @@ impl Shared {
             runtime,
             handle: OnceLock::new(),
             own: OnceLock::new(),
-            room: Arc::default(),
             refusing: Notify::new(),
             changed: Notify::new(),
         }
@@ -236,10 +229,7 @@ impl Shared {
     #[cold]
     fn release(&self, mut released: Released<Waker, Hosted>) {
         released.callers.drain(..).for_each(Waker::wake);
-        self.tell_of_room(released.room);
         if released.refuses {
-            // Nobody waits for room any more: there will be none.
-            self.room.notify_waiters();
             self.refusing.notify_waiters();
         }
         if released.changed {
@@ -248,14 +238,6 @@ impl Shared {
         let count = released.unclaimed.len();
         if count > 0 {
             tracing::debug!(count, "dropped attachments that nothing has claimed");
-        }
-    }
-
-    fn tell_of_room(&self, room: RoomFor) {
-        match room {
-            RoomFor::Nobody => {}
-            RoomFor::One => self.room.notify_one(),
-            RoomFor::All => self.room.notify_waiters(),
         }
     }
 
@@ -280,26 +262,6 @@ impl Shared {
     pub(super) fn sleep(&self, after: Duration) -> Pin<Box<Sleep>> {
         let _entered = self.runtime.enter();
         Box::pin(sleep(after))
-    }
-
-    /// A future that resolves when the queue may have room, or `None` when it has. Whoever has
-    /// `waited` for such a future looks again by this, and lets the next one look.
-    #[inline]
-    pub(super) fn room(&self, waited: bool) -> Result<Option<OwnedNotified>, CloseReason> {
-        // This look may be outdated at once; but so may one under the lock, as soon as that is released.
-        let room = if self.public().any(Public::CROWDED) { self.look_for_room()? } else { None };
-        if waited && room.is_none() {
-            self.tell_of_room(self.with(|state| state.core.pass_room()));
-        }
-        Ok(room)
-    }
-
-    #[cold]
-    fn look_for_room(&self) -> Result<Option<OwnedNotified>, CloseReason> {
-        // From before the look on, so that no room is missed that comes in between.
-        let room = Arc::clone(&self.room).notified_owned();
-        let has_room = self.with(|state| state.core.poll_room())?;
-        Ok((!has_room).then_some(room))
     }
 
     /// Begins to close, unless that has begun for another reason.

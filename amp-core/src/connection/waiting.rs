@@ -2,17 +2,25 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 
 use super::shared::Shared;
 use crate::error::{CallError, CloseReason};
+use crate::proto::{Public, RoomPlace};
 
-/// Waits for room in the queue.
+/// Waits for room in the queue, behind those who have waited before.
 #[derive(Default)]
-pub(crate) struct WaitsForRoom(Option<Pin<Box<OwnedNotified>>>);
+pub(crate) struct WaitsForRoom(Option<Box<Waits>>);
+
+/// A place among those who wait, which is left when this is dropped: whoever was told of room there tells the
+/// next.
+struct Waits {
+    shared: Arc<Shared>,
+    place: Option<RoomPlace>,
+}
 
 impl WaitsForRoom {
     /// Resolves when another box may be queued, which is to be done at once.
@@ -23,20 +31,58 @@ impl WaitsForRoom {
     #[inline]
     pub(crate) fn poll(
         &mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), CloseReason>> {
-        let mut waited = false;
-        loop {
-            if let Some(room) = &mut self.0 {
-                ready!(room.as_mut().poll(cx));
+        // This look may be outdated at once; but so may one under the lock, as soon as that is released.
+        if self.0.is_none() && !shared.public().any(Public::CROWDED | Public::AWAITED) {
+            return Poll::Ready(Ok(()));
+        }
+        self.look(shared, cx)
+    }
+
+    /// As [`poll`](Self::poll), where it waits already.
+    #[cfg(feature = "tower")]
+    pub(crate) fn poll_again(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Option<Poll<Result<(), CloseReason>>> {
+        let shared = Arc::clone(&self.0.as_ref()?.shared);
+        Some(self.look(&shared, cx))
+    }
+
+    #[cold]
+    fn look(
+        &mut self,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), CloseReason>> {
+        // Wakers are cloned and dropped with nothing locked.
+        let mut waker = Some(cx.waker().clone());
+        let before = self.0.as_mut().and_then(|waits| waits.place.take());
+        match shared.with(|state| state.core.poll_room(before, &mut waker)) {
+            Ok(Some(place)) => {
+                let new = || Box::new(Waits { shared: Arc::clone(shared), place: None });
+                self.0.get_or_insert_with(new).place = Some(place);
+                Poll::Pending
+            }
+            Ok(None) => {
                 self.0 = None;
-                waited = true;
+                Poll::Ready(Ok(()))
             }
-            match shared.room(waited)? {
-                None => return Poll::Ready(Ok(())),
-                Some(room) => self.0 = Some(Box::pin(room)),
+            Err(reason) => {
+                self.0 = None;
+                Poll::Ready(Err(reason))
             }
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.shared.with(|state| state.core.leave_room(place));
+            drop(waker);
         }
     }
 }
@@ -65,7 +111,7 @@ impl Waiting {
     #[inline]
     pub(super) fn poll_room(
         &mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), CallError>> {
         match self.room.poll(shared, cx) {

@@ -89,6 +89,8 @@ pub(crate) struct Drive<W, S> {
     share: Share,
     /// How many bytes were queued when that was counted.
     counted: usize,
+    /// Whether calls wait for room for their answers, as the core knows.
+    keeps_room: bool,
     /// The number of callers that had found room by the time when the driver last said that there is some.
     room_passed: u64,
     limits: Limits,
@@ -131,6 +133,7 @@ impl<W, S> Drive<W, S> {
             upgrading: false,
             share: Share::new(together.clone()),
             counted: 0,
+            keeps_room: false,
             room_passed: 0,
             limits,
             together,

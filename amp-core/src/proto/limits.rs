@@ -136,13 +136,15 @@ pub struct Limits {
     pub send_queue_boxes: usize,
     /// Bytes that wait to be sent. 1 MiB by default. At this size, callers wait for room, and
     /// responders for further calls of the peer wait to be started. Boxes are never split, so slightly
-    /// more may wait.
+    /// more may wait. Room goes to answers first, then to callers that wait, in the order in which they
+    /// came, then to others. One caller that waits may go each time the queue is sent, so that answers
+    /// never take all of it.
     ///
     /// A received value that is sent on without being [copied](crate::ValueWriter::put_bytes) holds
     /// more memory than it counts for while it waits: the whole buffer that it arrived in. While
     /// more than three quarters of [`unclaimed_attachments`](field@Self::unclaimed_attachments)
     /// wait, responders are started until half of [`send_queue_max`](field@Self::send_queue_max) is
-    /// queued, since they may claim those.
+    /// queued, since they may claim those. So they are while calls wait that take more than a quarter of it.
     pub send_queue: usize,
     /// Bytes that wait to be sent in all, answers included, together with the calls that are not
     /// answered yet because of them, which count with the memory that they take. 64 MiB by default.

@@ -77,6 +77,7 @@ mod timers;
 mod together;
 mod unclaimed;
 mod unfinished;
+mod waiters;
 mod wants;
 
 pub(crate) use self::core::Core;
@@ -121,12 +122,13 @@ pub(crate) use {
     outgoing::removing::Removed,
     parking::Parking,
     phase::End,
-    released::{Released, RoomFor},
+    released::Released,
     stint::Stint,
     switch::{Leaving, Then},
     timers::{Timer, Timers},
     together::{Share, Together},
     unclaimed::Claimed,
+    waiters::RoomPlace,
     wants::Public,
 };
 #[cfg(all(test, feature = "tls"))]

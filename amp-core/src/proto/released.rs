@@ -9,8 +9,6 @@ pub(crate) struct Released<W, H: Host> {
     pub(crate) callers: Vec<W>,
     /// The callers that wait for nothing any more.
     pub(super) gone: Vec<W>,
-    /// The callers that are told of room for calls.
-    pub(crate) room: RoomFor,
     /// Whether no more calls are made: nobody waits for room any more.
     pub(crate) refuses: bool,
     /// Whether the connection has ended, or goes on over another transport.
@@ -25,21 +23,11 @@ pub(crate) struct Released<W, H: Host> {
     pub(super) unsent: Vec<Outgoing>,
 }
 
-/// Which of the callers that wait for room are told that there is some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RoomFor {
-    Nobody,
-    /// One, who tells the next.
-    One,
-    All,
-}
-
 impl<W, H: Host> Default for Released<W, H> {
     fn default() -> Self {
         Self {
             callers: Vec::new(),
             gone: Vec::new(),
-            room: RoomFor::Nobody,
             refuses: false,
             changed: false,
             unclaimed: Vec::new(),

@@ -31,6 +31,8 @@ impl Public {
     pub(crate) const ORDINALS: Self = Self(1 << 9);
     /// Something runs when what is queued, or is being written, has been written.
     pub(crate) const AFTER: Self = Self(1 << 10);
+    /// Others wait for room in the queue, who come before whoever comes new.
+    pub(crate) const AWAITED: Self = Self(1 << 11);
 }
 
 /// What a connection wants of a driver that waits, as a set of named bits.

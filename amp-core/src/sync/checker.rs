@@ -10,19 +10,18 @@ pub(crate) use shuttle::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU32, Ordering, fence},
 };
-use std::sync::Arc;
-use tokio::sync::futures::{Notified, OwnedNotified};
+use tokio::sync::futures::Notified;
 
 /// Tokio's, with a step of the checker's before each of its own. So somebody may be told between a look and the
 /// moment from which on whoever looked is told, which tokio's alone would hide.
 pub(crate) struct Notify {
-    notices: Arc<tokio::sync::Notify>,
+    notices: tokio::sync::Notify,
     steps: AtomicU32,
 }
 
 impl Notify {
     pub(crate) fn new() -> Self {
-        Self { notices: Arc::default(), steps: AtomicU32::new(0) }
+        Self { notices: tokio::sync::Notify::new(), steps: AtomicU32::new(0) }
     }
 
     /// Orders nothing else, so that no order is missed that tokio's own atomics would leave possible.
@@ -33,16 +32,6 @@ impl Notify {
     pub(crate) fn notified(&self) -> Notified<'_> {
         self.step();
         self.notices.notified()
-    }
-
-    pub(crate) fn notified_owned(self: Arc<Self>) -> OwnedNotified {
-        self.step();
-        Arc::clone(&self.notices).notified_owned()
-    }
-
-    pub(crate) fn notify_one(&self) {
-        self.step();
-        self.notices.notify_one();
     }
 
     pub(crate) fn notify_waiters(&self) {

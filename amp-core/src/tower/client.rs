@@ -5,6 +5,7 @@ use tower_service::Service;
 use super::{NamedRequest, Readiness};
 use crate::boxes::AmpBox;
 use crate::command::{Command, NoError};
+use crate::connection::WaitsForRoom;
 use crate::error::CallError;
 use crate::reconnect::{Client, ClientCall, NotConnectedKind};
 
@@ -16,13 +17,15 @@ use crate::reconnect::{Client, ClientCall, NotConnectedKind};
 /// [`wait_for_connection`](crate::reconnect::Connector::wait_for_connection) says.
 pub struct ClientService {
     client: Client,
-    waiting: Option<Readiness>,
+    room: WaitsForRoom,
+    /// Waits for a connection.
+    connects: Option<Readiness>,
 }
 
 impl ClientService {
     /// Creates a service that calls through this client.
     pub fn new(client: Client) -> Self {
-        Self { client, waiting: None }
+        Self { client, room: WaitsForRoom::default(), connects: None }
     }
 
     /// Returns the client that it calls through.
@@ -31,28 +34,26 @@ impl ClientService {
     }
 
     fn poll_connected<E>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError<E>>> {
-        let mut waited = false;
+        let mut room = self.room.poll_again(cx);
         loop {
-            if let Some(waiting) = &mut self.waiting {
-                ready!(waiting.as_mut().poll(cx));
-                self.waiting = None;
-                waited = true;
+            if let Some(connects) = &mut self.connects {
+                ready!(connects.as_mut().poll(cx));
+                self.connects = None;
             }
-            let connected = self.client.peer_now().and_then(|peer| peer.room(waited).ok());
-            match connected {
-                Some(None) => return Poll::Ready(Ok(())),
-                Some(Some(room)) => self.waiting = Some(Box::pin(room)),
-                None => {
-                    let error = self.client.not_connected(NotConnectedKind::FailFast);
-                    if error.kind() == NotConnectedKind::Closed {
-                        return Poll::Ready(Err(error.into()));
-                    }
-                    let client = self.client.clone();
-                    self.waiting = Some(Box::pin(async move {
-                        client.wait_for_peer().await;
-                    }));
-                }
+            let look = || Some(self.room.poll(self.client.peer_now()?.shared(), cx));
+            if let Some(room) = room.take().or_else(look)
+                && ready!(room).is_ok()
+            {
+                return Poll::Ready(Ok(()));
             }
+            let error = self.client.not_connected(NotConnectedKind::FailFast);
+            if error.kind() == NotConnectedKind::Closed {
+                return Poll::Ready(Err(error.into()));
+            }
+            let client = self.client.clone();
+            self.connects = Some(Box::pin(async move {
+                client.wait_for_peer().await;
+            }));
         }
     }
 }

@@ -107,6 +107,18 @@ impl Double {
         }
     }
 
+    /// Does this before it sends.
+    pub(crate) fn before_sending(self, mut before: impl FnMut() + Send + 'static) -> Self {
+        let mut take = self.take;
+        Self {
+            take: Box::new(move |cx, bytes, attachments| {
+                before();
+                take(cx, bytes, attachments)
+            }),
+            ..self
+        }
+    }
+
     /// Receives so.
     pub(crate) fn receives(
         self,

@@ -75,7 +75,9 @@ impl<W, H: Host> Core<W, H> {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn waiters(&mut self) -> usize {
         let calls = self.calls.values_mut();
-        calls.filter(|waiting| matches!(waiting, Pending::For(_))).count() + self.lanes.waiting()
+        calls.filter(|waiting| matches!(waiting, Pending::For(_))).count()
+            + self.lanes.waiting()
+            + self.wait_for_room()
     }
 
     /// Nobody waits for the answer to a call any more. Where that may name attachments, `discard` says

@@ -32,6 +32,7 @@ impl<W, H: Host> Core<W, H> {
     /// Drops what is to be sent, since nothing can be, while what the peer sent before is still read.
     pub(crate) fn break_off(&mut self, reason: CloseReason) {
         self.end.break_off(reason);
+        self.dismiss_waiters();
         self.released().refuses = true;
     }
 
@@ -98,6 +99,7 @@ impl<W: Clone, H: Host> Core<W, H> {
                 _ => None,
             })
             .collect();
+        self.dismiss_waiters();
         let released = self.released();
         released.callers.extend(callers);
         released.refuses = true;

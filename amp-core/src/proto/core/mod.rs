@@ -8,6 +8,7 @@ mod ending;
 mod event;
 mod heads;
 mod holding;
+mod order;
 mod queue;
 mod room;
 mod side;

@@ -112,8 +112,9 @@ impl<W, H: Host> Core<W, H> {
         if self.outstanding() > 1 && !waited {
             return Transmit::Later;
         }
+        self.queue_is_taken();
         self.take_queued(writing);
-        let awaits_room = self.tell_of_room();
+        let awaits_room = self.queue_was_taken();
         // What replaces a transport carries none. The boxes that name them were encoded before; the
         // peer answers that it has not received them.
         let uncarried =

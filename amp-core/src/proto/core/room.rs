@@ -232,14 +232,18 @@ impl<W, H: Host> Core<W, H> {
         } else {
             (self.queued(), self.queued_boxes())
         };
+        let most = limits.send_queue.max(limits.send_queue_max / 2);
         // A quarter is left for what the next message brings.
         let unclaimed = self.unclaimed.len();
         if unclaimed > limits.unclaimed_attachments / 4 * 3
             || held::is_crowded_by(unclaimed, limits.attachments_in_all)
         {
-            return bytes < limits.send_queue.max(limits.send_queue_max / 2);
+            return bytes < most;
         }
-        bytes < limits.send_queue && boxes < limits.send_queue_boxes
+        // Calls become answers before there are too many, which take less if they ask much for little.
+        let are_many = situation.calls > limits.send_queue_max / 4;
+        let most = if are_many { most } else { limits.send_queue };
+        bytes < most && boxes < limits.send_queue_boxes
     }
 
     /// Whether so many attachments wait that they should be claimed before more are received.
@@ -437,6 +441,10 @@ mod tests {
         assert!(core.has_room() && core.may_start(&situation));
         core.notify(b"A", &mut body(60)).unwrap();
         assert!(!core.has_room() && !core.may_start(&situation));
+        let many = Situation { calls: 251, ..situation };
+        assert!(core.may_start(&many), "they become answers before they are too many");
+        core.notify(b"A", &mut body(400)).unwrap();
+        assert!(!core.may_start(&many));
         core.outgoing().take_bytes();
         assert!(core.has_room());
         (0..3).for_each(|_| core.notify(b"A", &mut body(0)).unwrap());
@@ -454,17 +462,19 @@ mod tests {
             let mut body = Body { attachments: attachments.collect(), ..body(0) };
             core.notify(b"A", &mut body).unwrap();
         };
+        let poll = |core: &mut Core<_>, place| core.poll_room(place, &mut Some(())).unwrap();
         notify(&mut core, (1 << 13) - 1);
-        assert!(core.poll_room().unwrap());
+        assert_eq!(poll(&mut core, None), None);
         notify(&mut core, 1);
         assert!(core.poll_public().is_some_and(|public| public.any(Public::CROWDED)));
-        assert!(!core.poll_room().unwrap());
+        let place = poll(&mut core, None);
+        assert!(place.is_some());
         let transmit = core.poll_transmit(&mut Outgoing::default(), true);
         assert!(matches!(transmit, Transmit::Taken { awaits_room: true, .. }));
-        assert!(core.poll_room().unwrap());
+        assert_eq!(poll(&mut core, place), None);
         // What one box has is sent however much that is.
         notify(&mut core, 1 << 14);
-        assert!(!core.poll_room().unwrap());
+        assert!(poll(&mut core, None).is_some());
     }
 
     #[test]

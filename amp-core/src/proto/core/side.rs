@@ -17,6 +17,7 @@ use crate::proto::released::Released;
 use crate::proto::switch::Switch;
 use crate::proto::together::Together;
 use crate::proto::unclaimed::Unclaimed;
+use crate::proto::waiters::Order;
 use crate::proto::wants::Public;
 use crate::proto::{
     Body, FailurePolicy, Host, Limits, NotQueued, Outgoing, ProtocolError, ProtocolLimits,
@@ -61,10 +62,7 @@ pub(crate) struct Core<W, H: Host = ()> {
     pub(super) policy: FailurePolicy,
     /// Which commands are the connection's own, where some are.
     own: Option<fn(&[u8]) -> bool>,
-    /// Whether a caller waits for room.
-    pub(super) awaits_room: bool,
-    /// How many callers that had waited for room have found some.
-    pub(super) room_passed: u64,
+    pub(super) order: Order<W>,
     /// Whether something has changed that the reader looks at before it starts a responder, since
     /// it has last looked.
     pub(super) news: bool,
@@ -135,8 +133,7 @@ impl<W, H: Host> Core<W, H> {
             stream_calls: 0,
             policy: FailurePolicy::default(),
             own: None,
-            awaits_room: false,
-            room_passed: 0,
+            order: Order::default(),
             news: true,
             awaits_ordinals: false,
             published: Public::NOTHING,

@@ -63,7 +63,6 @@ impl<W: Clone, H: Host> Core<W, H> {
         self.take_queued(&mut queued);
         let mut queued_len = queued.len();
         writing.append(queued);
-        let awaits_room = self.tell_of_room();
         let held = self.held_attachments();
         let waited = writing.attachments() + held;
         let mut dropped = Vec::new();
@@ -102,6 +101,7 @@ impl<W: Clone, H: Host> Core<W, H> {
         }
         let left = writing.attachments() + self.held_attachments();
         *next_ordinal -= (waited - left) as u64;
+        let awaits_room = self.queue_was_taken();
         Some(TakenBack { boxes, queued: queued_len, awaits_room })
     }
 

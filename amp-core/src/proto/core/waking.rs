@@ -1,10 +1,10 @@
 //! What others are to be told of: what the connection wants, and what it has let go.
 
 use super::side::Core;
+use crate::proto::Host;
 use crate::proto::admission::Busy;
-use crate::proto::released::{Released, RoomFor};
+use crate::proto::released::Released;
 use crate::proto::wants::{Public, Situation, Wants};
-use crate::proto::{CloseReason, Host};
 
 impl<W, H: Host> Core<W, H> {
     /// Whether the last changes concern nobody: neither those who use the connection, nor a driver that
@@ -24,6 +24,7 @@ impl<W, H: Host> Core<W, H> {
         Public::LOOK.when(self.news)
             | Public::ORDINALS.when(self.awaits_ordinals)
             | Public::AFTER.when(!self.after.is_empty())
+            | self.order.signs()
     }
 
     /// What is public of a connection that [is uneventful](Self::is_uneventful).
@@ -127,45 +128,6 @@ impl<W, H: Host> Core<W, H> {
         self.news = true;
     }
 
-    /// Whether another call may be queued. Otherwise somebody waits, who is told once the queue is taken.
-    ///
-    /// # Errors
-    ///
-    /// When no more calls are made.
-    pub(crate) fn poll_room(&mut self) -> Result<bool, CloseReason> {
-        if let Some(reason) = self.end.refusal() {
-            return Err(reason.clone());
-        }
-        let has_room = self.has_room();
-        self.awaits_room |= !has_room;
-        Ok(has_room)
-    }
-
-    /// Somebody who waits for room, if anyone does, is told that there is some. Whether that is so.
-    pub(super) fn tell_of_room(&mut self) -> bool {
-        let awaits_room = std::mem::take(&mut self.awaits_room);
-        if awaits_room {
-            self.released().room = RoomFor::One;
-        }
-        awaits_room
-    }
-
-    /// Somebody who has waited for room has found some. Who is told of that, by whoever has found it.
-    pub(crate) fn pass_room(&mut self) -> RoomFor {
-        self.room_passed += 1;
-        RoomFor::One
-    }
-
-    /// How many callers that had waited for room have found some.
-    pub(crate) fn room_passed(&self) -> u64 {
-        self.room_passed
-    }
-
-    /// All who wait for room are told to look.
-    pub(crate) fn tell_all_of_room(&mut self) {
-        self.released().room = RoomFor::All;
-    }
-
     /// Whether the driver waits until no box with attachments is being encoded.
     pub(crate) fn await_ordinals(&mut self, awaits: bool) {
         self.awaits_ordinals = awaits;
@@ -187,7 +149,7 @@ mod tests {
     use super::*;
     use crate::proto::switch::Then;
     use crate::proto::together::Together;
-    use crate::proto::{Body, ProtocolLimits};
+    use crate::proto::{Body, CloseReason, ProtocolLimits};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -302,13 +264,14 @@ mod tests {
 
     #[test]
     fn what_concerns_those_who_use_the_connection_is_made_public() {
-        let each: [(Public, News); 6] = [
+        let each: [(Public, News); 7] = [
             (Public::LOOK, Core::tell_news),
             (Public::ORDINALS, |core| core.await_ordinals(true)),
             (Public::CROWDED, |core| {
                 core.limits.send_queue = 1;
                 queue(core);
             }),
+            (Public::AWAITED, |core| _ = core.keep_room_for_answers(true)),
             (Public::EVENTFUL, |core| core.drain(Duration::ZERO)),
             (Public::ENDING, |core| drop(core.close(CloseReason::Local))),
             (Public::ENDS_BOXES, |core| core.handle_switch(b"1").expect("nobody has asked")),

@@ -18,8 +18,8 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long after a look further ahead it is looked again for a sign of life. The driver reads before.
 const SOON: Duration = Duration::from_millis(1);
 
-/// If a caller that was told of room does not look within this time, all callers are told. To tell all
-/// of them too early costs each of them a look.
+/// If no caller that was told of room looks within this time, all callers are told. To tell all
+/// of them too early costs each of them a look, and their order.
 const LOOKS_WITHIN: Duration = Duration::from_millis(50);
 
 /// How long large buffers are there to be used again, so that a connection on which nothing happens
@@ -163,7 +163,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
     }
 
-    /// One of those who wait for room is told that there is some. Whoever was told tells the next when it
+    /// Some of those who wait for room were told that there is some. Whoever was told tells the next when it
     /// looks. But nobody has to look: a future may be kept and not polled, as a service is that has said
     /// it was not ready. So it is watched whether they go on.
     pub(super) fn watch_room_since(&mut self, passed: u64, now: impl FnOnce() -> Instant) {
@@ -209,9 +209,13 @@ impl<W: Clone, S: Default> Drive<W, S> {
             }
             Timer::Look => self.look_for_peer(closed, now, core),
             Timer::Room => {
+                if !core.waits_for_told() {
+                    // Whoever waits is told when the queue is taken, and watched from then on.
+                    return ToDo::Nothing;
+                }
                 if core.room_passed() == self.room_passed {
-                    // One of them keeps the others waiting.
-                    core.tell_all_of_room();
+                    // Those who were told keep the others waiting.
+                    core.dismiss_waiters();
                     return ToDo::Nothing;
                 }
                 self.room_passed = core.room_passed();
@@ -310,7 +314,6 @@ mod tests {
     use crate::proto::drive::{Ping, Watched};
     use crate::proto::inbound::WAITS_BEHIND_OTHERS;
     use crate::proto::liveness::Pings;
-    use crate::proto::released::RoomFor;
     use crate::proto::switch::Then;
     use crate::proto::together::Together;
     use crate::proto::{Body, Limits};
@@ -395,18 +398,24 @@ mod tests {
     #[test]
     fn all_are_told_of_room_when_one_of_them_does_not_look() {
         let (mut drive, mut core, now) = both(Watched::default());
-        core.pass_room();
+        let full = |core: &mut Core<()>| {
+            core.keep_room_for_answers(true);
+            core.poll_room(None, &mut Some(())).unwrap().expect("there is no room")
+        };
+        let places = [(); 3].map(|()| full(&mut core));
+        assert!(core.keep_room_for_answers(false), "all are told");
         drive.watch_room_since(core.room_passed(), || now);
         drive.watch_room_since(9, || panic!("it is watched"));
-        let mut later = |times: u32, passed: usize| {
-            (0..passed).for_each(|_| _ = core.pass_room());
-            core.take_released();
-            due(&mut drive, &mut core, now + times * LOOKS_WITHIN);
-            core.take_released().is_some_and(|released| released.room == RoomFor::All)
-        };
-        assert!(!later(1, 2), "two have gone on");
-        assert!(later(2, 0));
-        assert_eq!(drive.next_due(), None);
+        assert_eq!(core.poll_room(Some(places[1]), &mut None).unwrap(), None);
+        due(&mut drive, &mut core, now + LOOKS_WITHIN);
+        assert!(core.waits_for_room(places[0]), "another has gone on");
+        due(&mut drive, &mut core, now + 2 * LOOKS_WITHIN);
+        assert_eq!((core.wait_for_room(), drive.next_due()), (0, None));
+        // Where nobody was told there is nothing to be watched.
+        full(&mut core);
+        drive.watch_room_since(core.room_passed(), || now);
+        due(&mut drive, &mut core, now + 3 * LOOKS_WITHIN);
+        assert_eq!((core.wait_for_room(), drive.next_due()), (1, None));
     }
 
     #[test]

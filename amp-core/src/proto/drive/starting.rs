@@ -21,6 +21,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     ) -> Result<(), CloseReason> {
         if self.inbound.is_idle() {
             self.portions.end();
+            self.keep_room(false, hands);
             return Ok(());
         }
         // Calls of its own are sent when those who made them have had their turn.
@@ -29,21 +30,27 @@ impl<W: Clone, S: Default> Drive<W, S> {
         let mut begun = 0;
         let started = self.start_portion(&mut begun, hands);
         self.portions.count(begun, || hands.now());
-        started
+        let awaits_room = started?;
+        self.keep_room(awaits_room, hands);
+        Ok(())
     }
 
+    /// Whether those that are left wait for room for their answers.
     fn start_portion(
         &mut self,
         begun: &mut usize,
         hands: &mut impl Hands<Caller = W, Stream = S>,
-    ) -> Result<(), CloseReason> {
+    ) -> Result<bool, CloseReason> {
+        let mut awaits_room = false;
         while !self.inbound.is_idle() && !self.stint.is_over() {
             if self.portions.cut(*begun) {
-                return Ok(());
+                return Ok(false);
             }
             if self.is_full() || hands.public().any(Public::CROWDED | Public::LOOK) {
                 self.look_at_news(hands);
-                if !self.may_start(hands) {
+                let situation = self.situation();
+                if !hands.peek(|core| core.may_start(&situation)) {
+                    awaits_room = hands.peek(|core| !core.holds_back(&situation));
                     break;
                 }
             }
@@ -66,7 +73,18 @@ impl<W: Clone, S: Default> Drive<W, S> {
         }
         self.portions.end();
         self.inbound.release();
-        Ok(())
+        Ok(awaits_room)
+    }
+
+    /// Keeps the room in the queue for the answers to calls that wait for it, or lets callers have what is left.
+    #[inline]
+    fn keep_room(&mut self, keeps: bool, hands: &mut impl Hands<Caller = W, Stream = S>) {
+        if self.keeps_room != keeps {
+            self.keeps_room = keeps;
+            if hands.with(|core| core.keep_room_for_answers(keeps)) {
+                self.watch_room(hands);
+            }
+        }
     }
 
     /// Calls that were received are dropped, and not begun.
@@ -87,16 +105,6 @@ impl<W: Clone, S: Default> Drive<W, S> {
     /// Looks at what has changed: what calls are answered by, and how much goes on already.
     pub(super) fn look_at_news(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         (self.busy, self.makes_switches) = hands.take_news();
-    }
-
-    /// Whether a call waits that may be begun.
-    #[inline]
-    pub(super) fn may_start(&self, hands: &mut impl Hands<Caller = W, Stream = S>) -> bool {
-        if self.inbound.is_idle() {
-            return false;
-        }
-        let situation = self.situation();
-        hands.peek(|core| core.may_start(&situation))
     }
 
     /// Whether as many calls are being answered as may, as far as is known.

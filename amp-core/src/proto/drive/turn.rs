@@ -74,6 +74,12 @@ impl<W: Clone, S: Default> Drive<W, S> {
         self.begin_farewell(hands);
         // What is queued, when something is or the transport has room.
         more |= self.write_boxes(hands)?;
+        // The room that this has made is first for answers, before those have their turn who wait to call.
+        if self.keeps_room
+            && let Err(reason) = self.start_calls(false, hands)
+        {
+            hands.with(|core| core.close(reason));
+        }
         // What has left counts no more, and what could not leave does, however long nothing happens after that.
         if !self.share.is_nothing() || !self.line.writing.is_empty() {
             self.check_held(hands)?;

@@ -150,7 +150,7 @@ impl<W: Clone, S: Default> Drive<W, S> {
     }
 
     /// Somebody who waits for room was told that there is some: it is watched whether they go on.
-    fn watch_room(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
+    pub(super) fn watch_room(&mut self, hands: &mut impl Hands<Caller = W, Stream = S>) {
         let passed = hands.peek(Core::room_passed);
         self.watch_room_since(passed, || hands.now());
     }

@@ -218,7 +218,7 @@ impl Side {
         let drive = self.driver.drive();
         // Nobody says when other connections leave room for calls.
         let shares = self.core.together().is_some() && !drive.inbound.is_idle();
-        drive.waits_for_its_end() || shares || drive.watches_room() && !self.queueing.is_empty()
+        drive.waits_for_its_end() || shares || drive.watches_room() && !self.queue.is_empty()
     }
 
     /// Runs the driver, if it was woken. Whether it was.

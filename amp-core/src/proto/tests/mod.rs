@@ -14,6 +14,7 @@ mod pair;
 mod pipe;
 #[cfg(test)]
 mod properties;
+mod queueing;
 mod reached;
 mod seen;
 mod side;

@@ -249,10 +249,10 @@ impl Model {
         ] {
             self.reached.extend(is_so.then_some(reached));
         }
-        if side.all_told_of_room {
+        if side.queue.all_were_told {
             self.reached.insert(Reached::AllToldOfRoom);
         }
-        if !side.queueing.is_empty() {
+        if !side.queue.is_empty() {
             self.reached.insert(Reached::NoRoom);
         }
     }
@@ -478,7 +478,7 @@ impl Model {
         }
         for which in Which::BOTH {
             let side = pair.side(which);
-            assert!(side.queueing.is_empty(), "the {which:?} side waits for room for ever");
+            assert!(side.queue.is_empty(), "the {which:?} side waits for room for ever");
             assert!(side.leftover.is_none(), "what was left behind is begun");
             assert!(side.running.is_empty(), "all responders are done");
             assert_eq!(side.core.waiters(), 0, "nobody waits in the core of the {which:?} side");

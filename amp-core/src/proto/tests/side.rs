@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::command::{Command, Then};
 use super::driver::Driver;
+use super::queueing::Queue;
 use super::seen::{Seen, Taken};
 use super::way::Way;
 use crate::argument::{Attachment, DecodeErrorKind};
@@ -15,7 +16,6 @@ use crate::proto::BoxNumber;
 use crate::proto::calls::Tagged;
 use crate::proto::core::CallOutcome;
 use crate::proto::parking::Lent;
-use crate::proto::released::RoomFor;
 use crate::proto::wants::{Public, Wants};
 use crate::proto::{
     self, Body, CallId, CloseReason, Core, Counters, Failed, Host, LaneId, Leftover, Limits,
@@ -74,15 +74,6 @@ pub(super) const PINGER: usize = usize::MAX - 2;
 /// Of every so many calls one is in the lane.
 const IN_LANE: usize = 3;
 
-/// A caller that waits for room.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Queueing {
-    /// None where it wants no answer.
-    pub(super) command: Option<Command>,
-    pub(super) size: usize,
-    pub(super) attachments: usize,
-}
-
 /// One side: its core, and those around it. None of them does anything before it is woken, so what
 /// nobody wakes it for is never done.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
@@ -109,11 +100,8 @@ pub(super) struct Side {
     pub(super) streams: usize,
     /// The callers that were woken and have not looked yet.
     woken_callers: Vec<usize>,
-    /// The callers that wait for room, and which of them were told to look.
-    pub(super) queueing: VecDeque<Queueing>,
-    pub(super) told_of_room: RoomFor,
-    /// Whether all were told, because one did not look.
-    pub(super) all_told_of_room: bool,
+    /// The callers that wait for room.
+    pub(super) queue: Queue,
     /// The callers whose calls were given up.
     pub(super) gone: Vec<usize>,
     /// The boxes that were decoded and are not sorted out, each with the call of this side that it answers, and
@@ -163,9 +151,7 @@ impl Side {
             callers: BTreeMap::new(),
             streams: 0,
             woken_callers: Vec::new(),
-            queueing: VecDeque::new(),
-            told_of_room: RoomFor::Nobody,
-            all_told_of_room: false,
+            queue: Queue::default(),
             gone: Vec::new(),
             decoded: Vec::new(),
             counted: Counters::default(),
@@ -209,24 +195,14 @@ impl Side {
         }
         self.woken |= self.parking.take_wanted(&self.core).is_some();
         if let Some(released) = self.core.take_released() {
-            self.leftover_is_woken |= released.callers.contains(&LEFTOVER);
-            self.woken_callers.extend(released.callers.iter().filter(|n| **n != LEFTOVER));
+            let callers = self.tell_of_room(released.callers);
+            self.leftover_is_woken |= callers.contains(&LEFTOVER);
+            self.woken_callers.extend(callers.iter().filter(|n| **n != LEFTOVER));
             self.gone.extend(released.gone);
-            self.all_told_of_room |= released.room == RoomFor::All;
-            self.tell_of_room(if released.refuses { RoomFor::All } else { released.room });
             for _ in released.after {
                 // What does not run after all is done.
                 self.finish_after();
             }
-        }
-    }
-
-    /// These callers are told that there is room, or will be none any more.
-    pub(super) fn tell_of_room(&mut self, room: RoomFor) {
-        match room {
-            RoomFor::Nobody => {}
-            RoomFor::One if self.told_of_room == RoomFor::All => {}
-            told => self.told_of_room = told,
         }
     }
 
@@ -243,12 +219,6 @@ impl Side {
     /// The driver says that a caller has its answer.
     pub(super) fn wake_caller(&mut self, n: usize) {
         self.woken_callers.push(n);
-    }
-
-    /// Whether whoever wants to call has to wait: as a caller of a connection looks.
-    pub(super) fn is_crowded(&mut self) -> bool {
-        self.public.any(Public::CROWDED)
-            && self.with(|core| core.poll_room().is_ok_and(|has_room| !has_room))
     }
 
     /// How many attachments a box may have of so many: none once the transport carries none, and none while

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::command::{Command, Then};
 use super::model::Model;
 use super::pair::{Pair, Which};
+use super::queueing::{Looked, Queueing};
 use super::reached::Reached;
-use super::side::{Queueing, Running};
+use super::side::Running;
 use super::way::Way;
 use crate::boxes::{AmpBox, BoxLimits};
-use crate::proto::released::RoomFor;
-use crate::proto::{Core, Limits, NotQueued, SwitchRefused, Together};
+use crate::proto::{Limits, NotQueued, SwitchRefused, Together};
 
 /// So often each side has its turn before both come to rest, unless one wants for ever what it does not
 /// get.
@@ -181,10 +181,13 @@ impl World {
             Step::EndStream { by } => self.end_stream(by),
             Step::Drop { by, call } => {
                 let side = self.pair.side(by);
-                let count = side.callers.len().max(1);
-                if let Some(n) = side.callers.keys().nth(call % count).copied() {
+                let (called, queueing) = (side.callers.len(), side.count_queueing());
+                let at = call % (called + queueing).max(1);
+                if let Some(n) = side.callers.keys().nth(at).copied() {
                     let waited = side.give_up(n);
                     self.model.given_up(n, waited);
+                } else if queueing > 0 {
+                    side.cancel(at - called);
                 }
             }
             Step::AskSwitch { by, then, attachments } => self.ask_switch(by, then, attachments),
@@ -214,12 +217,7 @@ impl World {
             Step::Refuse { of, attachment } => self.pair.pipe(of).refuses = Some(attachment),
             Step::Run { of } => drop(self.run(of)),
             Step::Callers { of } => drop(self.run_callers(of)),
-            Step::KeepRoom { by } => {
-                let side = self.pair.side(by);
-                if side.told_of_room == RoomFor::One {
-                    side.told_of_room = RoomFor::Nobody;
-                }
-            }
+            Step::KeepRoom { by } => self.pair.side(by).keep_room(),
             Step::WriteLent { by } => drop(self.pair.write_lent(by)),
             Step::Encode { by, begins } => self.pair.side(by).encode(begins),
             Step::Slow { of, each } => self.pair.side(of).driver.each_call = each,
@@ -240,7 +238,7 @@ impl World {
             return;
         }
         if side.streams == 1 {
-            side.queueing.retain(|queueing| queueing.command != Some(Command::Items));
+            side.cancel_items();
             for n in side.items() {
                 let waited = side.give_up(n);
                 self.model.given_up(n, waited);
@@ -268,40 +266,22 @@ impl World {
         ran |= self.pair.side(of).run_leftover();
         self.look();
         loop {
-            let side = self.pair.side(of);
-            let told = std::mem::replace(&mut side.told_of_room, RoomFor::Nobody);
-            let looking = match told {
-                RoomFor::Nobody => break,
-                RoomFor::One => 1.min(side.queueing.len()),
-                RoomFor::All => side.queueing.len(),
-            };
-            for _ in 0..looking {
-                ran |= self.look_for_room(of);
+            match self.pair.side(of).look_for_room() {
+                Looked::Nobody => break,
+                Looked::Waits => {}
+                Looked::Goes(queueing) => {
+                    ran = true;
+                    self.queue_now(of, queueing);
+                }
             }
         }
         self.look();
         ran
     }
 
-    /// The first of those who wait for room looks, and tells the next once it has found some.
-    fn look_for_room(&mut self, of: Which) -> bool {
-        let side = self.pair.side(of);
-        if side.is_crowded() {
-            return false;
-        }
-        let Some(first) = side.queueing.pop_front() else { return false };
-        let told = side.with(Core::pass_room);
-        side.tell_of_room(told);
-        self.queue_now(of, first);
-        true
-    }
-
     /// Somebody wants to call, who waits while there is no room.
     fn queue(&mut self, by: Which, queueing: Queueing) {
-        let side = self.pair.side(by);
-        if side.is_crowded() {
-            side.queueing.push_back(queueing);
-        } else {
+        if let Some(queueing) = self.pair.side(by).come(queueing) {
             self.queue_now(by, queueing);
         }
     }
@@ -319,7 +299,6 @@ impl World {
         let full = command != Some(Command::Items) && self.is_full(by);
         let calling = self.pair.side(by);
         let over = calling.core.end().refusal().is_some();
-        assert!(over || calling.core.has_room(), "what is queued has a bound");
         let attachments = calling.carried(attachments);
         let ordinals = calling.ordinals(attachments);
         let result = if let Some(command) = command {
