@@ -80,7 +80,10 @@ fn whoever_comes_new_while_others_wait_for_room_is_told_of_it_too() {
     check("room, and one that comes new", || {
         let (peer, driver, far) = sides(false, Limits::default().send_queue(1));
         block_on(note(&peer)).unwrap();
-        let mut waits = pin!(note(&peer));
+        let mut waits = Box::pin({
+            let peer = peer.clone();
+            async move { note(&peer).await }
+        });
         assert!(poll_once(waits.as_mut()).is_pending());
         let driver = thread::spawn(|| block_on(driver));
         let other = peer.clone();
