@@ -57,10 +57,8 @@ impl<W, H: Host> Core<W, H> {
 
     /// Whether there is room for somebody who comes new: more than for all who wait.
     fn has_room_for_new(&self) -> bool {
-        let waiters = &self.order.waiters;
-        let is_left = || {
-            waiters.is_empty() || waiters.are_all_told() && self.boxes_with_room() > waiters.told()
-        };
+        let wait = self.order.waiters.len();
+        let is_left = || wait == 0 || self.boxes_with_room() > wait;
         !self.order.answers && self.has_room() && is_left()
     }
 
