@@ -84,7 +84,7 @@ class SendingFiles(_streams.Sending):
         """A stream may have as many descriptors on their way as it leaves for others; those of one item always may."""
         files, others = sum(self.needs), self.of.files
         # They are open on this side until they are taken, so there are not as many as a peer likes.
-        most = min(self.window.get("attachments", FILES), UNCLAIMED_FILES)
+        most = min(self.window.get("attachments", FILES), TAKEN_LATER)
         return super().fits(size) and (not files or not others or self.files + files <= most - others)
 
 
