@@ -215,11 +215,11 @@ async fn what_an_answer_of_a_typed_call_by_name_is_decoded_to_has_a_bound_of_its
     let answer = AmpBox::parse(&mut rows.encode().unwrap(), BoxLimits::default()).unwrap();
     let service = service_fn(move |_: NamedRequest| ready(Ok::<_, BoxError>(answer.clone())));
     let calls = TypedCalls::new(service);
-    let error = calls.clone().oneshot(Read {}).await.err().unwrap();
+    let error = calls.clone().decoded_bytes(1 << 20).oneshot(Read {}).await.err().unwrap();
     let error = error.downcast::<CallError>().unwrap();
     let CallError::Decode(error) = *error else { panic!("{error:?}") };
     assert!(matches!(error.kind(), DecodeErrorKind::TooMuchMemory { .. }), "{error}");
-    let decoded = calls.decoded_bytes(2 << 20).oneshot(Read {}).await.unwrap();
+    let decoded = calls.oneshot(Read {}).await.unwrap();
     assert_eq!(decoded.rows.len(), 10_000);
 }
 
