@@ -93,7 +93,8 @@
 //! goes on. Twisted sends all descriptors that it has queued ahead of their boxes, so with Twisted at the
 //! other end this limits how many calls or answers with a descriptor it may make in one turn of its reactor.
 //! All descriptors of a box arrive before its end, so this also limits how many one box
-//! can bring. Running responders may hold as many again.
+//! can bring. Running responders may hold as many again, but no more than half of
+//! those of all connections.
 //! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) limits all connections
 //! of the process together. When that limit is exceeded, the connection that has the most loses
 //! some.

@@ -43,12 +43,23 @@ pub(super) fn queue<W, H: Host>(core: &mut Core<W, H>) {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Waker};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    #[cfg(feature = "tower")]
+    use {
+        crate::tower::{LayeredAnswer, LayeredCall, LayeredResponder},
+        futures_util::future::{self, BoxFuture, FutureExt},
+        std::sync::Mutex,
+        std::task::Poll,
+        std::time::Duration,
+        tower_service::Service,
+    };
 
     use crate::boxes::BoxLimits;
     use crate::connection::Connection;
-    use crate::{AmpBox, ReceivedCall, RemoteError, Responders};
+    use crate::{AmpBox, Limits, ReceivedCall, RemoteError, Responders};
 
     #[tokio::test]
     async fn what_responders_do_keeps_its_order_and_is_seen_by_those_behind() {
@@ -85,5 +96,96 @@ mod tests {
         let told = || vec!["_command=Told".to_owned()];
         let expected = [answer(0), told(), answer(1), answer(2), answer(3), told(), answer(4)];
         assert_eq!(boxes.collect::<Vec<_>>(), expected);
+    }
+
+    #[tokio::test]
+    async fn calls_wait_for_room_where_their_responders_look_at_the_connection() {
+        let (near, mut far) = tokio::io::duplex(10_000);
+        let (out, _unread) = tokio::io::duplex(1);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&begun);
+        let answer = move |call: ReceivedCall| {
+            counting.fetch_add(1, Ordering::Relaxed);
+            assert!(!call.peer.is_closed());
+            async { AmpBox::from_pairs([("a", "")]).map_err(|_| RemoteError::new("", "")) }
+        };
+        let (_peer, mut driver) = Connection::new(tokio::io::join(near, out))
+            .responders(Responders::new(()).fallback(answer))
+            .limits(Limits::default().send_queue(500))
+            .start();
+        for _ in 0..200 {
+            let pairs = [("_ask", "1"), ("_command", "Answer")];
+            far.write_all(&AmpBox::from_pairs(pairs).unwrap().to_bytes()).await.unwrap();
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut driver).poll(&mut cx).is_pending());
+        // An answer has 20 bytes: the queue, what is being written, and those that wait for others.
+        let begun = begun.load(Ordering::Relaxed);
+        assert!((25..=25 + 25 + 16).contains(&begun), "{begun} were begun");
+    }
+
+    #[cfg(feature = "tower")]
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+    #[cfg(feature = "tower")]
+    type Answering = BoxFuture<'static, Result<LayeredAnswer, BoxError>>;
+
+    /// Middleware that lets the call of the first connection wait, and asks its responder when that of another comes.
+    #[cfg(feature = "tower")]
+    #[derive(Clone)]
+    struct Together {
+        responder: LayeredResponder,
+        first: Arc<Mutex<Option<Answering>>>,
+    }
+
+    #[cfg(feature = "tower")]
+    impl Service<LayeredCall> for Together {
+        type Response = LayeredAnswer;
+        type Error = BoxError;
+        type Future = Answering;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, call: LayeredCall) -> Self::Future {
+            let own = self.responder.call(call).boxed();
+            let mut first = self.first.lock().unwrap();
+            match first.take() {
+                None => {
+                    *first = Some(own);
+                    future::pending().boxed()
+                }
+                Some(other) => async { (other.await, own.await).1 }.boxed(),
+            }
+        }
+    }
+
+    #[cfg(feature = "tower")]
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_given_in_the_driver_of_another_connection_is_sent() {
+        let first = Arc::default();
+        let together = |responder| Together { responder, first: Arc::clone(&first) };
+        let answer = |_: ReceivedCall| async { Ok::<_, RemoteError>(AmpBox::new()) };
+        let mut far = Vec::new();
+        for ask in ["1", "2"] {
+            let (near, mut end) = tokio::io::duplex(1000);
+            let responders =
+                Responders::new(()).fallback(answer).layer(tower::layer::layer_fn(&together));
+            let (peer, driver) = Connection::new(near).responders(responders).start();
+            tokio::spawn(driver);
+            let pairs = [("_ask", ask), ("_command", "Answer")];
+            end.write_all(&AmpBox::from_pairs(pairs).unwrap().to_bytes()).await.unwrap();
+            // The call is there before that of the other connection.
+            tokio::task::yield_now().await;
+            far.push((end, peer));
+        }
+        for ((end, _), ask) in far.iter_mut().zip(["1", "2"]) {
+            let expected = AmpBox::from_pairs([("_answer", ask)]).unwrap().to_bytes();
+            let mut bytes = vec![0; expected.len()];
+            let read = tokio::time::timeout(Duration::from_secs(1), end.read_exact(&mut bytes));
+            read.await.expect("the answer is sent").unwrap();
+            assert_eq!(bytes, expected);
+        }
     }
 }

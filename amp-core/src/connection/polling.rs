@@ -11,12 +11,13 @@ thread_local!(static POLLED: Cell<Polled> = const { Cell::new(Polled::NOTHING) }
 struct Polled {
     /// The connection whose responder it is. It is only compared.
     connection: *const (),
-    /// Whether the driver polls it, which does nothing else meanwhile.
-    by_driver: bool,
+    /// The connection whose driver polls it, which does nothing else meanwhile; null if none does. Middleware may
+    /// have calls of several connections in one future, so it need not be the same.
+    driver: *const (),
 }
 
 impl Polled {
-    const NOTHING: Self = Self { connection: ptr::null(), by_driver: false };
+    const NOTHING: Self = Self { connection: ptr::null(), driver: ptr::null() };
 }
 
 /// While this is there, the thread polls a responder.
@@ -26,18 +27,19 @@ pub(crate) struct Polling {
 
 impl Polling {
     pub(crate) fn by_driver<C>(connection: &Arc<C>) -> Self {
-        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: true })
+        let connection = Arc::as_ptr(connection).cast();
+        Self::new(Polled { connection, driver: connection })
     }
 
     pub(crate) fn by_task<C>(connection: &Arc<C>) -> Self {
-        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver: false })
+        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), driver: ptr::null() })
     }
 
     /// Middleware polls it, on whatever task that runs.
     #[cfg(feature = "tower")]
     pub(crate) fn by_middleware<C>(connection: &Arc<C>) -> Self {
-        let by_driver = POLLED.get().by_driver;
-        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), by_driver })
+        let driver = POLLED.get().driver;
+        Self::new(Polled { connection: Arc::as_ptr(connection).cast(), driver })
     }
 
     fn new(polled: Polled) -> Self {
@@ -56,14 +58,13 @@ pub(crate) fn is_within_responder<C>(connection: &Arc<C>) -> bool {
     ptr::eq(POLLED.get().connection, Arc::as_ptr(connection).cast())
 }
 
-/// Whether this thread polls a responder of the connection in its driver.
+/// Whether this thread polls a responder in the driver of this connection, so that the driver is at work.
 #[inline]
 pub(super) fn is_within_driver_of<C>(connection: &Arc<C>) -> bool {
-    let polled = POLLED.get();
-    polled.by_driver && ptr::eq(polled.connection, Arc::as_ptr(connection).cast())
+    ptr::eq(POLLED.get().driver, Arc::as_ptr(connection).cast())
 }
 
 /// Whether this thread polls a responder in a driver.
 pub(crate) fn is_within_driver() -> bool {
-    POLLED.get().by_driver
+    !POLLED.get().driver.is_null()
 }

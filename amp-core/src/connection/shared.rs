@@ -146,6 +146,9 @@ impl Shared {
     #[inline]
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
+        if answered::wait_of(self.id) {
+            answered::queue(&mut state.core);
+        }
         let result = change(&mut state);
         if !state.core.concerns_nobody(state.parking.situation()) {
             self.tell(state);
@@ -160,6 +163,7 @@ impl Shared {
         &self,
         change: impl FnOnce(&Core<Waker, Hosted>, &mut Parking<Waker, Stream>) -> R,
     ) -> R {
+        self.queue_answers();
         let State { core, parking, .. } = &mut *self.lock();
         change(core, parking)
     }
@@ -168,24 +172,22 @@ impl Shared {
     /// woken.
     #[inline]
     pub(crate) fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        self.queue_answers();
         look(&self.lock())
     }
 
     /// No panic can leave the state half changed, so a poisoned lock is as good as any.
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if answered::wait_of(self.id) {
-            answered::queue(&mut state.core);
-        }
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers the call with this tag with the next change of the core on this thread, where that comes at once:
     /// while the driver begins responders. `false` if it is to be answered as any other, by a change of its own.
     #[inline]
     pub(crate) fn answer_soon(self: &Arc<Self>, tag: &[u8], body: &mut Body) -> bool {
-        if !is_within_driver_of(self) || self.public().any(Public::EVENTFUL) {
+        // The threads of a model are one of the system's, and would queue each other's.
+        if cfg!(modelled) || !is_within_driver_of(self) || self.public().any(Public::EVENTFUL) {
             return false;
         }
         let mut are_enough = false;

@@ -37,6 +37,12 @@ impl Encoded<'_> {
     pub(crate) fn take_carried(&mut self) -> Option<Box<AllCarried>> {
         self.carried.take()
     }
+
+    /// Whether nobody is to be told that the box is queued.
+    #[inline]
+    pub(crate) fn carries_nothing(&self) -> bool {
+        self.carried.is_none()
+    }
 }
 
 impl AllCarried {

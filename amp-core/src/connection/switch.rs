@@ -21,7 +21,9 @@ impl Peer {
     /// it, and this connection is over ([`CloseReason::Switched`](crate::CloseReason::Switched)).
     ///
     /// Until the peer has answered, nothing else is sent: calls and answers wait. If it refuses, they are sent, and the
-    /// connection goes on. If it agrees, they fail, and so does every call that has no answer by then.
+    /// connection goes on. If it agrees, they fail, and so does every call that has no answer by then. Several small
+    /// answers that the connection gives one after another are sent together. If another thread asks for a switch at
+    /// that moment, they too wait: so ask when this side has answered all that the peer still needs.
     ///
     /// # Errors
     ///

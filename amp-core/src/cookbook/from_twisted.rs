@@ -380,6 +380,9 @@
 //!   them the arguments in that order. So the bytes differ if an argument comes before `_command` in a call, or before
 //!   `_answer` in an answer: names that begin with a capital letter, a digit or `__`, and few others with `_`, such as
 //!   `_a`. On a route, `_route` is the first key of all, where epsilon's boxes have it among the arguments.
+//! - **Order of answers.** All that one thread sends keeps its order, as in Twisted. Calls that come together are
+//!   begun one after another, and their answers are sent together. So a call that a task on *another* thread makes
+//!   meanwhile may be sent before answers that were given a moment earlier.
 //! - **Limits.** Twisted has none beside the lengths of keys and values. Here each connection has
 //!   [`Limits`](crate::Limits). It reads no further while 1024 responders run, so a service with one long poll for each
 //!   of 1500 things needs a greater [`running_responders`](field@crate::Limits::running_responders). A box of over 17 MiB

@@ -169,8 +169,9 @@ pub struct Limits {
     /// are in flight, and both limits may have to be raised, with the number of files that the process may have
     /// open.
     ///
-    /// Running responders may hold as many again, which they have claimed. A call that would bring
-    /// more is answered with `UNKNOWN`, and its attachments are dropped at once.
+    /// Running responders may hold as many again, which they have claimed, but no more than half of
+    /// [`attachments_in_all`](field@Limits::attachments_in_all). A call that would bring more is answered with
+    /// `UNKNOWN`, and its attachments are dropped at once.
     ///
     /// No box can name more attachments than this. For boxes that do, raise it together with
     /// [`attachments_in_all`](field@Limits::attachments_in_all).

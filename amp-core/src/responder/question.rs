@@ -331,6 +331,7 @@ impl Asked {
                 Some(tag)
                     if after.is_none()
                         && !self.asks_switch
+                        && encoded.carries_nothing()
                         && shared.answer_soon(tag, &mut encoded.body) =>
                 {
                     Ok(Outcome::Answered)
