@@ -344,7 +344,9 @@ fn without_places(mut values: Json, schema: &BoxSchema) -> Json {
 fn take_places(value: &mut Json, wire_type: &WireType) {
     match (value, wire_type) {
         (Json::Object(members), WireType::Named(name)) if name == "Descriptor" => {
-            members.retain(|name, _| name == "is" || name == "bytes");
+            members.retain(|name, _| ["descriptor", "is", "bytes"].contains(&&**name));
+            // What it is still says that it is one, whichever of them.
+            members.entry("descriptor").and_modify(|number| *number = 0.into());
         }
         // That of each item of a list; other forms are shown as what they are of.
         (Json::Array(items), WireType::Of(_, inner)) => {
@@ -385,5 +387,34 @@ fn saved(text: &str, folder: Option<&Path>) -> Result<Attachment, String> {
             let path = path.display();
             Err(format!("cannot open {path}, which was saved of the descriptor: {error}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer with a descriptor of this number that is a file of so many bytes.
+    fn answer(number: u64, bytes: u64, filler: &str) -> Body {
+        let mut pairs = AmpBox::new();
+        pairs.insert("file", number.to_string()).unwrap();
+        pairs.insert("filler", filler).unwrap();
+        let file = serde_json::json!({
+            "descriptor": number, "is": "file", "path": format!("/{number}"), "bytes": bytes,
+        });
+        let json = serde_json::json!({ "file": file, "filler": filler }).to_string();
+        Body { pairs, json: Some(json), hidden: Vec::new(), saved: None }
+    }
+
+    #[test]
+    fn descriptors_that_come_in_another_order_are_alike() {
+        let schema = "command Pass\n  response\n    file: Descriptor\n    filler: String\n";
+        let schema: Schema = schema.parse().unwrap();
+        let response = &schema.command("Pass").unwrap().response;
+        let recorded = answer(130, 3, "f");
+        assert!(recorded.is_like(&answer(130, 3, "f"), response));
+        assert!(recorded.is_like(&answer(131, 3, "f"), response));
+        assert!(!recorded.is_like(&answer(130, 4, "f"), response));
+        assert!(!recorded.is_like(&answer(131, 3, "g"), response));
     }
 }
