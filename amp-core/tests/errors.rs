@@ -124,6 +124,7 @@ fn decode_errors() -> Vec<DecodeError> {
         DecodeErrorKind::NotCarried { what },
         DecodeErrorKind::Unclaimable { ordinal: 1, received: 0 },
         DecodeErrorKind::TooManyUnclaimed { ordinal: 1, limit: 5 },
+        DecodeErrorKind::TooManyInAll { ordinal: 1, limit: 5 },
         DecodeErrorKind::NoForm { what },
         DecodeErrorKind::Custom(Arc::new(Outer(Inner))),
     ]);

@@ -97,7 +97,8 @@
 //! those of all connections.
 //! [`Limits::attachments_in_all`](field@amp_core::Limits::attachments_in_all) limits all connections
 //! of the process together. When that limit is exceeded, the connection that has the most loses
-//! some.
+//! some, and the boxes that name those fail
+//! ([`DecodeErrorKind::TooManyInAll`](amp_core::argument::DecodeErrorKind::TooManyInAll)).
 //!
 //! # Operating systems
 //!

@@ -5,8 +5,12 @@
 mod support;
 
 use amp_core::argument::DecodeErrorKind;
-use amp_core::{AmpBox, Arguments, CallError, Command, Context, Limits, NoError, Peer, Responders};
+use amp_core::{
+    AmpBox, Arguments, CallError, Command, Context, FailurePolicy, Limits, NoError, Peer,
+    Responders,
+};
 use amp_unix::{Descriptor, connection};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -246,5 +250,39 @@ fn calls_of_unknown_commands_leave_room_for_others() {
         let next = far.sent;
         far.send(&call("Take", next), 1).await;
         assert_eq!(outcomes(&mut far, 1).await, (1, 0));
+    });
+}
+
+/// Others hold so much that this connection loses what it has: its peer is not to blame, whatever closes it for failures.
+#[test]
+fn what_gives_way_to_other_connections_costs_its_call() {
+    without_leak("what_gives_way_to_other_connections_costs_its_call", || async {
+        let limits = Limits::default().attachments_in_all(64);
+        let start = || {
+            let (near, far) = UnixStream::pair().unwrap();
+            let near = connection(near).unwrap().responders(taking()).limits(limits);
+            (near.failure_policy(FailurePolicy::Close).spawn(), Far::new(far))
+        };
+        let boxes =
+            |ordinals: Range<u64>| ordinals.map(|n| call("Take", n)).collect::<Vec<_>>().concat();
+        let ((_peer, mut far), (_other, mut others)) = (start(), start());
+        // They are there when the call that came with them is answered.
+        for first in [0, 31] {
+            far.send(&boxes(first..first + 1), 31).await;
+            assert_eq!(outcomes(&mut far, 1).await, (1, 0));
+        }
+        others.send(&boxes(0..1), 21).await;
+        assert_eq!(outcomes(&mut others, 1).await, (1, 0));
+        // Those that came first have gone.
+        far.send(&boxes(1..31), 0).await;
+        assert_eq!(outcomes(&mut far, 30).await, (0, 30));
+        others.send(&boxes(1..21), 0).await;
+        assert_eq!(outcomes(&mut others, 20).await, (20, 0), "they had fewer");
+        // The connection goes on, but not with a peer that names one twice.
+        far.send(&call("Take", 62), 1).await;
+        assert_eq!(outcomes(&mut far, 1).await, (1, 0));
+        far.send(&call("Take", 1), 0).await;
+        assert_eq!(outcomes(&mut far, 1).await, (0, 1));
+        assert!(far.receive().await.is_none(), "it is closed");
     });
 }

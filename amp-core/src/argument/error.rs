@@ -295,6 +295,17 @@ pub enum DecodeErrorKind {
         /// The number of attachments that may wait.
         limit: usize,
     },
+    /// The attachment with this ordinal was dropped, since all connections had more than
+    /// [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all) allows, and this one had most.
+    #[error(
+        "attachment {ordinal} was dropped: all connections had more than {limit}, which is the limit"
+    )]
+    TooManyInAll {
+        /// The ordinal, counted from 0.
+        ordinal: u64,
+        /// The number of attachments that all connections may have.
+        limit: usize,
+    },
     /// A value of such a type cannot stand where it does.
     #[error("{what} has no form on the wire")]
     NoForm {
@@ -368,6 +379,7 @@ impl DecodeError {
             | DecodeErrorKind::NotCarried { .. }
             | DecodeErrorKind::Unclaimable { .. }
             | DecodeErrorKind::TooManyUnclaimed { .. }
+            | DecodeErrorKind::TooManyInAll { .. }
             | DecodeErrorKind::NoForm { .. }
             | DecodeErrorKind::Custom(_) => {}
         }
@@ -412,9 +424,7 @@ impl Error for DecodeError {
 
 fn unclaimable_message(ordinal: u64, received: u64) -> String {
     if ordinal < received {
-        format!(
-            "attachment {ordinal} was already taken, has waited for too long, or gave way to others"
-        )
+        format!("attachment {ordinal} was already taken or has waited for too long")
     } else {
         format!("attachment {ordinal} has not arrived: {received} have")
     }

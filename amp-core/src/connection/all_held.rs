@@ -45,7 +45,8 @@ pub(super) fn make_room(in_all: usize, now: Instant) {
     let mut dead = Vec::new();
     for (holder, until) in holders.iter().zip(held::who_gives_way(&held, counts, in_all)) {
         if let Some(until) = until {
-            dead.append(&mut holder.with(|state| state.core.take_unclaimed_until(until)));
+            let taken = holder.with(|state| state.core.take_unclaimed_until(until, in_all));
+            dead.extend(taken);
         }
     }
     let count = dead.len();

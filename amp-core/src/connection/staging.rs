@@ -311,8 +311,11 @@ impl Attachments for Staging<'_, '_> {
         match &attachment {
             Ok(_) => self.claims += 1,
             // It was this box's all the same: what came before it is none of a later box.
-            Err(error) if matches!(error.kind(), DecodeErrorKind::TooManyUnclaimed { .. }) => {}
-            Err(_) => return attachment,
+            Err(error) => match error.kind() {
+                DecodeErrorKind::TooManyUnclaimed { .. } | DecodeErrorKind::TooManyInAll { .. } => {
+                }
+                _ => return attachment,
+            },
         }
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));

@@ -17,6 +17,9 @@ pub enum LimitKind {
     /// [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), of those that wait for a
     /// box.
     UnclaimedAttachments,
+    /// [`Limits::attachments_in_all`](field@crate::Limits::attachments_in_all), of those that wait for a box or that
+    /// running responders hold, on all connections.
+    AttachmentsInAll,
     /// [`Limits::unclaimed_attachments`](field@crate::Limits::unclaimed_attachments), of those that
     /// running responders hold.
     ClaimedAttachments,
@@ -49,6 +52,7 @@ impl fmt::Display for LimitKind {
             Self::BytesInAll => "bytes held for all connections",
             Self::SendQueue => "bytes waiting to be sent",
             Self::UnclaimedAttachments => "unclaimed attachments",
+            Self::AttachmentsInAll => "attachments received on all connections",
             Self::ClaimedAttachments => "attachments of running responders",
             Self::ClaimedAttachmentsInAll => {
                 "attachments of running responders over all connections"

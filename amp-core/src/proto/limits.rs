@@ -184,7 +184,9 @@ pub struct Limits {
     /// claimed, and those that running responders hold. The default is a quarter of the files that
     /// the process may have open when this is first asked for (`RLIMIT_NOFILE`), and 65 536 at most:
     /// 256 of 1024, and 256 on systems without such a limit. When a connection receives one more,
-    /// the connection that has the most unclaimed attachments loses some, the oldest first.
+    /// the connection that has the most unclaimed attachments loses some, the oldest first. It goes on, and a box
+    /// that names one of them cannot be read
+    /// ([`DecodeErrorKind::TooManyInAll`](crate::argument::DecodeErrorKind::TooManyInAll)), as above.
     ///
     /// Running responders may hold three quarters of this limit. The responders of one connection
     /// may hold half of the limit while those of other connections hold none, an eighth when the

@@ -70,6 +70,7 @@ pub(crate) mod reason;
 pub(crate) mod refused;
 mod released;
 mod stint;
+mod surplus;
 mod switch;
 #[cfg(all(any(test, fuzzing), feature = "tokio"))]
 pub(crate) mod tests;

@@ -259,6 +259,9 @@ impl Asked {
             DecodeErrorKind::TooManyUnclaimed { limit, .. } => {
                 Undeclared::TooMany { what: LimitKind::UnclaimedAttachments, limit }
             }
+            DecodeErrorKind::TooManyInAll { limit, .. } => {
+                Undeclared::TooMany { what: LimitKind::AttachmentsInAll, limit }
+            }
             _ => Undeclared::Decode(error.hide_value()),
         })
     }

@@ -158,6 +158,7 @@ mod tests {
             (LimitKind::BytesInAll, "bytes held for all connections"),
             (LimitKind::SendQueue, "bytes waiting to be sent"),
             (LimitKind::UnclaimedAttachments, "unclaimed attachments"),
+            (LimitKind::AttachmentsInAll, "attachments received on all connections"),
             (LimitKind::ClaimedAttachments, "attachments of running responders"),
             (
                 LimitKind::ClaimedAttachmentsInAll,

@@ -76,9 +76,13 @@ impl<W, H: Host> Core<W, H> {
         self.unclaimed.since().filter(|since| *since < before).collect()
     }
 
-    /// Takes those that have waited since `until` or longer, which others have to give way to.
-    pub(crate) fn take_unclaimed_until(&mut self, until: Instant) -> Vec<Attachment> {
-        self.unclaimed.take_until(until)
+    /// Takes those that have waited since `until` or longer, as all connections have more than `in_all`.
+    pub(crate) fn take_unclaimed_until(
+        &mut self,
+        until: Instant,
+        in_all: usize,
+    ) -> Vec<Attachment> {
+        self.unclaimed.take_until(until, in_all)
     }
 
     /// Takes all that nothing has claimed, in the order in which they came.
