@@ -342,20 +342,23 @@ class Descriptors(Case):
         self.assertTrue(self.is_open(self.came[1]))
 
     def test_so_many_may_wait_to_be_claimed(self):
-        self.connect(answering(), Peer())
         files = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, files)
         for limit, most in ((600, 150), (400, 128)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, files[1]))
+            self.connect(answering(), Peer())
             before = len(self.came)
             while len(self.came) < before + 200:
                 self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
-            self.assertEqual((self.open(), len(self.far._descriptors)), (most, most))
-            # The oldest go.
-            self.assertEqual(list(self.far._descriptors.values()), self.came[-most:])
+            # The newest go, whose boxes come last: those that come first have what they name.
+            self.assertEqual([*self.far._descriptors], [*range(most)])
             self.assertFalse(self.far.transport.aborted)
-            self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
-            self.assertEqual(self.open(), most)
+            # What boxes before the last have left behind goes first.
+            self.far._getDescriptor(2)
+            for number in (200, 201):
+                self.far.fileDescriptorReceived(self.keep(os.dup(self.null)))
+            self.assertEqual([*self.far._descriptors], [1, *range(3, most), 200, 201])
+            self.far._amp_streams.end(None)
 
     def test_items_without_any_are_read_when_they_are_taken(self):
         class Counted(amp.Integer):

@@ -190,6 +190,8 @@ class EndsOfFiles(_streams.Ends):
         self.next_number = proto._sendingDescriptorCounter
         self.needs: list[int] | None = None
         self.claimed: list[int] | None = None
+        # The highest number that an argument has claimed.
+        self.last_claimed = -1
         self.gone: dict[bytes, ReceivingFiles] = {}
 
     def end(self, reason: Any) -> None:
@@ -209,6 +211,7 @@ class EndsOfFiles(_streams.Ends):
     def claim(self, number: int) -> int:
         """A descriptor that has come, for an argument that names it."""
         descriptor: int = self.proto._descriptors.pop(number)
+        self.last_claimed = max(self.last_claimed, number)
         if self.claimed is not None:
             self.claimed.append(descriptor)
         return descriptor

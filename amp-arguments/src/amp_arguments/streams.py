@@ -232,9 +232,12 @@ class Streams(amp.AMP):
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
         super().fileDescriptorReceived(descriptor)
-        while len(self._descriptors) > most_unclaimed():
-            # The oldest is most likely nobody's. The box that names it fails.
-            os.close(self._descriptors.pop(next(iter(self._descriptors))))
+        if len(self._descriptors) > most_unclaimed():
+            # Boxes claim theirs in the order in which they come, so what came before one that was claimed is nobody's.
+            # Else the newest goes, whose box comes last.
+            oldest, newest = next(iter(self._descriptors)), next(reversed(self._descriptors))
+            surplus = oldest if oldest < self._amp_streams.last_claimed else newest
+            os.close(self._descriptors.pop(surplus))
 
     def _sendFileDescriptor(self, descriptor: int) -> Any:
         streams = self._amp_streams
