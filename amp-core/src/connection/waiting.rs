@@ -57,6 +57,10 @@ impl WaitsForRoom {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), CloseReason>> {
+        // A place is one of its own connection: it is left where another is asked.
+        if self.0.as_ref().is_some_and(|waits| !Arc::ptr_eq(&waits.shared, shared)) {
+            self.0 = None;
+        }
         // Wakers are cloned and dropped with nothing locked.
         let mut waker = Some(cx.waker().clone());
         let before = self.0.as_mut().and_then(|waits| waits.place.take());
