@@ -97,8 +97,9 @@ pub(super) fn unread(_: &Options) -> io::Result<Vec<Figure>> {
         let target = Target::start()?;
         let before = target.usage()?;
         let mut stream = target.connect()?;
-        // The socket has no room for the answers to these.
-        fill(&mut stream, &large("Echo"), 4 << 20)?;
+        // The socket has no room for the answers to these, nor has the queue for those to others: calls that take over
+        // 16 MiB are begun until 32 MiB of answers wait.
+        fill(&mut stream, &large("Echo"), 40 << 20)?;
         fill(&mut stream, &piece, 1 << 30)?;
         // When it is too much the connection ends, which may be before anybody looks.
         let held = target.usage()?.peak.saturating_sub(before.resident);
