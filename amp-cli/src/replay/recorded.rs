@@ -345,7 +345,7 @@ fn take_places(value: &mut Json, wire_type: &WireType) {
     match (value, wire_type) {
         (Json::Object(members), WireType::Named(name)) if name == "Descriptor" => {
             members.retain(|name, _| ["descriptor", "is", "bytes"].contains(&&**name));
-            // What it is still says that it is one, whichever of them.
+            // The number stays, as one for all: by it the value is known to be of a descriptor.
             members.entry("descriptor").and_modify(|number| *number = 0.into());
         }
         // That of each item of a list; other forms are shown as what they are of.
