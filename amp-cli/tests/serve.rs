@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -503,16 +503,9 @@ fn a_program_of_a_rule_is_ended_with_whoever_asked() {
     let script = folder.file("script", &format!("echo $$ > '{number}'\nexec sleep 1000\n"));
     let rules = format!("[[rule]]\ncommand = \"A\"\nexec = \"sh {script}\"\n");
     let rules = folder.file("rules.toml", &rules);
-    let program = env!("CARGO_BIN_EXE_ampctl");
-    let socket = folder.path("socket");
-    let mut server = Command::new(program)
-        .args(["serve", &format!("unix:{socket}"), "--rules", &rules])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(server.stdout.take().unwrap());
-    out.read_line(&mut String::new()).unwrap();
-    let call = ["call", &format!("unix:{socket}"), "A", "--timeout", "500ms"];
+    let address = format!("unix:{}", folder.path("socket"));
+    let server = Server::start(&address, &["--rules", &rules]);
+    let call = ["call", &address, "A", "--timeout", "500ms"];
     assert_eq!(ampctl(&call, b"").status.code(), Some(124));
     let deadline = std::time::Instant::now() + amp_tests::DEADLINE / 4;
     let process = format!("/proc/{}", folder.read("number").trim());
@@ -520,8 +513,7 @@ fn a_program_of_a_rule_is_ended_with_whoever_asked() {
         assert!(std::time::Instant::now() < deadline, "{process} is still there");
         std::thread::yield_now();
     }
-    let _ = server.kill();
-    let _ = server.wait();
+    server.stop();
 }
 
 #[test]
@@ -534,30 +526,23 @@ fn one_client_leaves_programs_to_others() {
     let rules = rule("Hold", hold) + &rule("A", answer);
     let rules = folder.file("rules.toml", &rules);
     let socket = folder.path("socket");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_ampctl"))
-        .args(["serve", &format!("unix:{socket}"), "--rules", &rules])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(server.stdout.take().unwrap());
-    out.read_line(&mut String::new()).unwrap();
+    let address = format!("unix:{socket}");
+    let mut server = Server::start(&address, &["--rules", &rules]);
     let mut greedy =
         amp_tests::RawClient::connect(&amp_tests::Address::Unix((&*socket).into())).unwrap();
     for tag in 0..100 {
         let call = [("_ask", tag.to_string()), ("_command", "Hold".to_owned())];
         greedy.send(&amp_core::AmpBox::from_pairs(call).unwrap().to_bytes()).unwrap();
         // It is told of before it is answered.
-        out.read_line(&mut String::new()).unwrap();
+        server.line();
     }
     let deadline = Instant::now() + DEADLINE / 4;
     while fs::read_to_string(&begun).unwrap_or_default().len() < 8 {
         assert!(Instant::now() < deadline, "they do not begin");
         std::thread::yield_now();
     }
-    let call = ["call", &format!("unix:{socket}"), "A", "--timeout", "15s"];
-    let output = ampctl(&call, b"");
+    let output = ampctl(&["call", &address, "A", "--timeout", "15s"], b"");
     // It ends those that still run.
-    kill(Pid::from_raw(server.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    server.wait().unwrap();
+    server.stop();
     assert_eq!(output.status.code(), Some(0), "{}", text(output.stderr));
 }
