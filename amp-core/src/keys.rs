@@ -35,6 +35,10 @@ pub const UNHANDLED: &str = "UNHANDLED";
 /// It comes from the connection only if [`NOT_ACTED_UPON`] is beside it.
 pub const CLOSING: &str = "CLOSING";
 
+/// The name of the command that changes a connection to TLS, with and without the feature `tls`.
+#[cfg(feature = "tokio")]
+pub(crate) const START_TLS: &str = "StartTLS";
+
 /// Returns whether `key` is one of [`RESERVED`].
 #[inline]
 pub fn is_reserved(key: &[u8]) -> bool {

@@ -6,12 +6,11 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use super::peer::Peer;
 use super::shared::Shared;
 use crate::argument::{
-    Attachment, AttachmentKind, Attachments, Carried, DecodeError, DecodeErrorKind, EncodeError,
-    Proto,
+    Attachment, AttachmentKind, Attachments, Carried, DecodeError, EncodeError, Proto,
 };
 use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::{Arguments, read_arguments};
-use crate::proto::{Body, BoxNumber, Claimed, LimitKind, Public, Scratch};
+use crate::proto::{Body, BoxNumber, Claimed, LimitKind, Public, Scratch, dropped_for};
 use crate::sync::{MutexGuard, Ordering, fence};
 
 /// The pairs of a box that is about to be queued, and the attachments that they name.
@@ -311,11 +310,8 @@ impl Attachments for Staging<'_, '_> {
         match &attachment {
             Ok(_) => self.claims += 1,
             // It was this box's all the same: what came before it is none of a later box.
-            Err(error) => match error.kind() {
-                DecodeErrorKind::TooManyUnclaimed { .. } | DecodeErrorKind::TooManyInAll { .. } => {
-                }
-                _ => return attachment,
-            },
+            Err(error) if dropped_for(error).is_some() => {}
+            Err(_) => return attachment,
         }
         let (lowest, highest) = self.claimed.unwrap_or((ordinal, ordinal));
         self.claimed = Some((lowest.min(ordinal), highest.max(ordinal)));

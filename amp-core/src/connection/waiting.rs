@@ -70,13 +70,9 @@ impl WaitsForRoom {
                 self.0.get_or_insert_with(new).place = Some(place);
                 Poll::Pending
             }
-            Ok(None) => {
+            over => {
                 self.0 = None;
-                Poll::Ready(Ok(()))
-            }
-            Err(reason) => {
-                self.0 = None;
-                Poll::Ready(Err(reason))
+                Poll::Ready(over.map(|_| ()))
             }
         }
     }

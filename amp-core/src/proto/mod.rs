@@ -128,7 +128,7 @@ pub(crate) use {
     switch::{Leaving, Then},
     timers::{Timer, Timers},
     together::{Share, Together},
-    unclaimed::Claimed,
+    unclaimed::{Claimed, dropped_for},
     waiters::RoomPlace,
     wants::Public,
 };

@@ -19,10 +19,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::CallId;
 use super::box_number::BoxNumber;
 use super::held::WaitingCount;
 use super::surplus::Surplus;
+use super::{CallId, LimitKind};
 use crate::argument::{Attachment, DecodeError, DecodeErrorKind};
 
 /// How many boxes are remembered that may still claim something. When there are more, what has come
@@ -38,6 +38,17 @@ const KEPT: usize = 128;
 
 /// The lowest and the highest ordinal that a box has claimed, if any.
 pub(crate) type Claimed = Option<(u64, u64)>;
+
+/// Which limit has dropped the attachment that a box has named, and how many there may be, if that is the error.
+pub(crate) fn dropped_for(error: &DecodeError) -> Option<(LimitKind, usize)> {
+    match *error.kind() {
+        DecodeErrorKind::TooManyUnclaimed { limit, .. } => {
+            Some((LimitKind::UnclaimedAttachments, limit))
+        }
+        DecodeErrorKind::TooManyInAll { limit, .. } => Some((LimitKind::AttachmentsInAll, limit)),
+        _ => None,
+    }
+}
 
 /// An attachment that was received and that nothing has claimed.
 struct Arrived {

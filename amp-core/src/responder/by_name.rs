@@ -10,14 +10,11 @@ use crate::boxes::{AmpBox, BoxWriter};
 use crate::command::Arguments;
 use crate::connection::Peer;
 use crate::error::CallError;
-use crate::keys::{ROUTE, UNKNOWN};
+use crate::keys::{ROUTE, START_TLS, UNKNOWN};
 use crate::proto::RemoteError;
 use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
-
-/// The name of the command that changes a connection to TLS, with and without the feature `tls`.
-const START_TLS: &[u8] = b"StartTLS";
 
 /// A call that is received by a responder which does not know its command.
 ///

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::failure::{BoxedError, Failure};
-use crate::argument::{DecodeError, DecodeErrorKind, EncodeError, Proto};
+use crate::argument::{DecodeError, EncodeError, Proto};
 use crate::boxes::{AmpBox, BoxError, BoxWriter};
 use crate::command::{Arguments, CommandError, read_arguments};
 use crate::connection::{After, Hosted, Lent, Peer, Then, following};
@@ -16,7 +16,9 @@ use crate::keys;
 use crate::observing::{Outcome, Plain, Side, Watch};
 use crate::panics::{Panic, caught, caught_future};
 use crate::proto::policy::next_reference;
-use crate::proto::{BoxNumber, Core, Failed, FailurePolicy, IncomingCall, LimitKind, RemoteError};
+use crate::proto::{
+    BoxNumber, Core, Failed, FailurePolicy, IncomingCall, LimitKind, RemoteError, dropped_for,
+};
 use crate::report::Report;
 use crate::restraint::restrained;
 use crate::shorten::Shortened;
@@ -255,14 +257,9 @@ impl Asked {
             }
             self.decoded = more;
         }
-        arguments.map_err(|error| match *error.kind() {
-            DecodeErrorKind::TooManyUnclaimed { limit, .. } => {
-                Undeclared::TooMany { what: LimitKind::UnclaimedAttachments, limit }
-            }
-            DecodeErrorKind::TooManyInAll { limit, .. } => {
-                Undeclared::TooMany { what: LimitKind::AttachmentsInAll, limit }
-            }
-            _ => Undeclared::Decode(error.hide_value()),
+        arguments.map_err(|error| match dropped_for(&error) {
+            Some((what, limit)) => Undeclared::TooMany { what, limit },
+            None => Undeclared::Decode(error.hide_value()),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::boxes::{BoxReader, BoxWriter};
 use crate::command::{Arguments, Command, CommandError, NoError, ProtocolSwitch};
 use crate::connection::{Asks, Peer, Then, Upgrade, Upgraded};
 use crate::error::{CallError, CloseReason};
+use crate::keys;
 use crate::responder::{Context, Failure, Locator, Responders};
 use crate::schema::{BoxSchema, WireTypes};
 
@@ -50,7 +51,7 @@ impl Arguments for StartTls {
 }
 
 impl Command for StartTls {
-    const NAME: &'static str = "StartTLS";
+    const NAME: &'static str = keys::START_TLS;
     const DOCS: &'static str = "Asks for TLS on this connection.";
     const IS_SWITCH: bool = true;
 

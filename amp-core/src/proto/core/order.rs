@@ -33,7 +33,6 @@ impl<W, H: Host> Core<W, H> {
         if is_next {
             if let Some(place) = place {
                 self.order.waiters.leave(place);
-                self.order.look_who_waits();
                 self.order.lets_one = false;
                 self.order.passed += 1;
                 self.tell_of_room(1);
@@ -41,25 +40,26 @@ impl<W, H: Host> Core<W, H> {
             return Ok(None);
         }
         let Some(new) = waiter.take() else { return Ok(place) };
-        let Some(place) = place else {
-            let place = self.order.waiters.enter(new);
-            self.order.look_who_waits();
-            return Ok(Some(place));
-        };
+        let Some(place) = place else { return Ok(Some(self.order.waiters.enter(new))) };
         *waiter = self.order.waiters.wait(place, new);
         Ok(Some(place))
     }
 
+    /// Whether there is room, and it is not for answers.
+    fn has_room_for_callers(&self) -> bool {
+        !self.order.answers && self.has_room()
+    }
+
     /// Whether somebody who was told of room may go.
     fn may_go(&self) -> bool {
-        self.order.lets_one || !self.order.answers && self.has_room()
+        self.order.lets_one || self.has_room_for_callers()
     }
 
     /// Whether there is room for somebody who comes new: more than for all who wait.
     fn has_room_for_new(&self) -> bool {
         let wait = self.order.waiters.len();
         let is_left = || wait == 0 || self.boxes_with_room() > wait;
-        !self.order.answers && self.has_room() && is_left()
+        self.has_room_for_callers() && is_left()
     }
 
     /// For how many boxes there is room, where there is some, if they are as those before.
@@ -75,7 +75,7 @@ impl<W, H: Host> Core<W, H> {
         if self.order.waiters.is_empty() {
             return false;
         }
-        let most = if self.has_room() && !self.order.answers {
+        let most = if self.has_room_for_callers() {
             self.boxes_with_room().saturating_sub(queued).clamp(1, TOLD_AT_ONCE)
         } else {
             usize::from(self.order.lets_one)
@@ -104,7 +104,6 @@ impl<W, H: Host> Core<W, H> {
     /// nobody else, but for one with each filling of the queue. Whether anybody was told of it.
     pub(crate) fn keep_room_for_answers(&mut self, keeps: bool) -> bool {
         self.order.answers = keeps;
-        self.order.look_who_waits();
         !keeps && self.tell_of_room(0)
     }
 
@@ -112,7 +111,6 @@ impl<W, H: Host> Core<W, H> {
     /// Returns who was to be told.
     pub(crate) fn leave_room(&mut self, place: RoomPlace) -> Option<W> {
         let (was_told, waiter) = self.order.waiters.leave(place);
-        self.order.look_who_waits();
         if was_told {
             self.tell_of_room(0);
         }
@@ -135,7 +133,6 @@ impl<W, H: Host> Core<W, H> {
         if !self.order.waiters.is_empty() {
             let Self { order, released, .. } = self;
             released.get_or_insert_default().callers.extend(order.waiters.dismiss());
-            order.look_who_waits();
         }
     }
 

@@ -49,8 +49,10 @@ impl<W: Clone, S: Default> Drive<W, S> {
             if self.is_full() || hands.public().any(Public::CROWDED | Public::LOOK) {
                 self.look_at_news(hands);
                 let situation = self.situation();
-                if !hands.peek(|core| core.may_start(&situation)) {
-                    awaits_room = hands.peek(|core| !core.holds_back(&situation));
+                let (may_start, has_place) =
+                    hands.peek(|core| (core.may_start(&situation), !core.holds_back(&situation)));
+                if !may_start {
+                    awaits_room = has_place;
                     break;
                 }
             }
