@@ -1,5 +1,7 @@
 //! A client that blocks its thread, and needs no async runtime.
 
+mod stopped;
+
 use bytes::Bytes;
 use std::any::Any;
 use std::fmt;
@@ -16,9 +18,9 @@ use crate::command::{Arguments, Command, NoError, OneWay, read_arguments};
 use crate::error::{CallError, CloseReason};
 use crate::keys;
 use crate::proto::{
-    Answer, CallId, Core, FailurePolicy, Inbound, IncomingCall, Limits, ProtocolError, RemoteError,
-    Scratch,
+    Answer, CallId, Core, FailurePolicy, Inbound, IncomingCall, Limits, RemoteError, Scratch,
 };
+use stopped::Stopped;
 
 /// The number of bytes that one read takes at most.
 const READ: usize = 64 << 10;
@@ -566,36 +568,4 @@ impl<S> fmt::Debug for Client<S> {
 /// there is no reference that the cause could be found by.
 fn unknown() -> RemoteError {
     RemoteError::new(keys::UNKNOWN, FailurePolicy::Close.describe(""))
-}
-
-/// Why the stream is not waited for any longer.
-enum Stopped {
-    TimedOut,
-    Ended(CloseReason),
-}
-
-impl From<CloseReason> for Stopped {
-    fn from(reason: CloseReason) -> Self {
-        match reason {
-            // Which of them it is depends on the system.
-            CloseReason::Io(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-            {
-                Stopped::TimedOut
-            }
-            reason => Stopped::Ended(reason),
-        }
-    }
-}
-
-impl From<io::Error> for Stopped {
-    fn from(error: io::Error) -> Self {
-        CloseReason::from(error).into()
-    }
-}
-
-impl<E: Into<ProtocolError>> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Stopped::Ended(CloseReason::Protocol(error.into()))
-    }
 }

@@ -572,62 +572,6 @@ impl<const N: usize> Argument for Hash<N> {
     }
 }
 
-/// Both traits have methods of their own, so a hook of one calls that of the other by its name alone.
-#[test]
-fn an_argument_by_hand_is_written_around_a_derived_box() {
-    #[derive(Arguments, Clone, Debug, PartialEq)]
-    struct Point {
-        x: i64,
-    }
-
-    #[derive(Debug, PartialEq)]
-    struct Shown(Point);
-
-    impl Argument for Shown {
-        fn to_string_proto(
-            &self,
-            proto: &mut Proto<'_>,
-            out: &mut ValueWriter<'_>,
-        ) -> Result<(), EncodeError> {
-            self.0.to_string_proto(proto, out)
-        }
-
-        fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
-            Point::from_string_proto(value, proto).map(Self)
-        }
-
-        fn to_box(
-            &self,
-            name: &str,
-            out: &mut BoxWriter<'_>,
-            proto: &mut Proto<'_>,
-        ) -> Result<(), EncodeError> {
-            self.0.to_box(name, out, proto)?;
-            self.0.write_to(out, proto)
-        }
-
-        fn from_box(
-            name: &str,
-            input: &mut BoxReader<'_>,
-            proto: &mut Proto<'_>,
-        ) -> Result<Self, DecodeError> {
-            let point = Point::read_from(input, proto)?;
-            assert_eq!(Point::from_box(name, input, proto)?, point);
-            Ok(Self(point))
-        }
-    }
-
-    #[derive(Arguments, Debug, PartialEq)]
-    struct Shows {
-        point: Shown,
-    }
-
-    let shows = Shows { point: Shown(Point { x: 1 }) };
-    let bytes = shows.encode().unwrap();
-    assert_eq!(bytes, wire(&[("point", &[0, 1, b'x', 0, 1, b'1', 0, 0]), ("x", b"1")]));
-    assert_eq!(Shows::decode(bytes).unwrap(), shows);
-}
-
 #[test]
 fn structs_may_be_generic() {
     fn same<C: Arguments + PartialEq + fmt::Debug>(arguments: &C, bytes: &Bytes) {

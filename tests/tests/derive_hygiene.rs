@@ -361,3 +361,62 @@ fn what_is_deprecated_warns_only_where_it_is_used() {
     assert!(deprecated::Failure::from_wire(b"GONE", "").is_some());
     assert_eq!(written(&deprecated::Choice::Here), "Here");
 }
+
+/// Both traits have methods of their own, so a hook of one calls that of the other by its name alone.
+#[test]
+fn an_argument_by_hand_is_written_around_a_derived_box() {
+    use amp_core::boxes::{BoxReader, BoxWriter};
+    use amp_core::{DecodeError, EncodeError, Value};
+
+    #[derive(Arguments, Clone, Debug, PartialEq)]
+    struct Point {
+        x: i64,
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Shown(Point);
+
+    impl Argument for Shown {
+        fn to_string_proto(
+            &self,
+            proto: &mut Proto<'_>,
+            out: &mut ValueWriter<'_>,
+        ) -> Result<(), EncodeError> {
+            self.0.to_string_proto(proto, out)
+        }
+
+        fn from_string_proto(value: Value<'_>, proto: &mut Proto<'_>) -> Result<Self, DecodeError> {
+            Point::from_string_proto(value, proto).map(Self)
+        }
+
+        fn to_box(
+            &self,
+            name: &str,
+            out: &mut BoxWriter<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<(), EncodeError> {
+            self.0.to_box(name, out, proto)?;
+            self.0.write_to(out, proto)
+        }
+
+        fn from_box(
+            name: &str,
+            input: &mut BoxReader<'_>,
+            proto: &mut Proto<'_>,
+        ) -> Result<Self, DecodeError> {
+            let point = Point::read_from(input, proto)?;
+            assert_eq!(Point::from_box(name, input, proto)?, point);
+            Ok(Self(point))
+        }
+    }
+
+    #[derive(Arguments, Debug, PartialEq)]
+    struct Shows {
+        point: Shown,
+    }
+
+    let shows = Shows { point: Shown(Point { x: 1 }) };
+    let bytes = shows.encode().unwrap();
+    assert_eq!(&bytes[..], b"\0\x05point\0\x08\0\x01x\0\x011\0\0\0\x01x\0\x011\0\0");
+    assert_eq!(Shows::decode(bytes).unwrap(), shows);
+}
