@@ -94,12 +94,15 @@ pub(crate) struct Order<W> {
     pub(crate) usual_len: usize,
     /// How many that had waited for room have found some.
     pub(crate) passed: u64,
+    /// What is public of it, which is asked for several times at each change of the core: so it is noted, not looked up.
+    signs: Public,
 }
 
 impl<W> Default for Order<W> {
     fn default() -> Self {
         let waiters = Waiters::default();
-        Self { waiters, answers: false, lets_one: false, usual_len: 0, passed: 0 }
+        let (usual_len, passed, signs) = (0, 0, Public::NOTHING);
+        Self { waiters, answers: false, lets_one: false, usual_len, passed, signs }
     }
 }
 
@@ -107,7 +110,12 @@ impl<W> Order<W> {
     /// What is public of it.
     #[inline]
     pub(crate) fn signs(&self) -> Public {
-        Public::AWAITED.when(self.answers || !self.waiters.is_empty())
+        self.signs
+    }
+
+    /// Somebody waits from now on, or does not any more.
+    pub(crate) fn look_who_waits(&mut self) {
+        self.signs = Public::AWAITED.when(self.answers || !self.waiters.is_empty());
     }
 }
 

@@ -33,6 +33,7 @@ impl<W, H: Host> Core<W, H> {
         if is_next {
             if let Some(place) = place {
                 self.order.waiters.leave(place);
+                self.order.look_who_waits();
                 self.order.lets_one = false;
                 self.order.passed += 1;
                 self.tell_of_room(1);
@@ -40,7 +41,11 @@ impl<W, H: Host> Core<W, H> {
             return Ok(None);
         }
         let Some(new) = waiter.take() else { return Ok(place) };
-        let Some(place) = place else { return Ok(Some(self.order.waiters.enter(new))) };
+        let Some(place) = place else {
+            let place = self.order.waiters.enter(new);
+            self.order.look_who_waits();
+            return Ok(Some(place));
+        };
         *waiter = self.order.waiters.wait(place, new);
         Ok(Some(place))
     }
@@ -104,6 +109,7 @@ impl<W, H: Host> Core<W, H> {
     /// nobody else, but for one with each filling of the queue. Whether anybody was told of it.
     pub(crate) fn keep_room_for_answers(&mut self, keeps: bool) -> bool {
         self.order.answers = keeps;
+        self.order.look_who_waits();
         !keeps && self.tell_of_room(0)
     }
 
@@ -111,6 +117,7 @@ impl<W, H: Host> Core<W, H> {
     /// Returns who was to be told.
     pub(crate) fn leave_room(&mut self, place: RoomPlace) -> Option<W> {
         let (was_told, waiter) = self.order.waiters.leave(place);
+        self.order.look_who_waits();
         if was_told {
             self.tell_of_room(0);
         }
@@ -133,6 +140,7 @@ impl<W, H: Host> Core<W, H> {
         if !self.order.waiters.is_empty() {
             let Self { order, released, .. } = self;
             released.get_or_insert_default().callers.extend(order.waiters.dismiss());
+            order.look_who_waits();
         }
     }
 
